@@ -1,0 +1,299 @@
+/* neurodecode evaluate: finds the seen images among candidates, with statistics; one model or two on the same trials. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "recording.h"
+
+typedef struct values {
+    shared all;
+    recording brain;
+    images pictures;
+    words models;
+    const char *compare, *kind, *params, *cross, *ranks;
+    int32_t vectors;
+    bool centre_gallery;
+} values;
+
+static const values defaults = { .all = SHARED_DEFAULTS, .brain = RECORDING_DEFAULTS, .kind = "ridge", .vectors = ND_VECTOR_CENTRED_L2 };
+
+#define AT(field) offsetof(values, field)
+static const option options[] = {
+    { .help = "Model, either trained:" },
+    { "model", 'm', "FILE", WORDS, AT(models), 0, 0, "an encoder saved by neurodecode train; a second one is compared with the first" },
+    { .help = "or trained here, by cross-validation:" },
+    { "cross", 0, "GROUP", WORD, AT(cross), 0, 0, "leave one out in turn: trial, image, concept, subject or repetition" },
+    { "encoder", 0, "NAME", WORD, AT(kind), 0, 0, "architecture (default ridge)" },
+    { "params", 0, "TEXT", WORD, AT(params), 0, 0, "its hyper-parameters, as in \"penalty=100\"" },
+    { .help = "Retrieval:" },
+    { "vectors", 0, "l2|centred", CHOICE, AT(vectors), 0, 0, "similarity: cosine, or Pearson correlation (default centred)" },
+    { "centre-gallery", 0, NULL, FLAG, AT(centre_gallery), 0, 0, "subtract the mean of the candidates from candidates and predictions first" },
+    { "compare", 0, "MODEL|SUFFIX|BANK", WORD, AT(compare), 0, 0, "test against another model, or with --cross against other embeddings, on the same trials" },
+    { "ranks", 0, "FILE", WORD, AT(ranks), 0, 0, "write the rank of each trial's image, a column for each model: .csv or .npy" },
+    RECORDING_OPTIONS(values, brain),
+    IMAGE_OPTIONS(values, pictures),
+    { 0 },
+};
+
+static const char help[] =
+    "Embeds trials, ranks all candidate images by similarity and says how often the seen one is found: top-1, top-3 and top-5 with 95 % bootstrap intervals, chance level and exact test, mean "
+    "rank, pairwise and k-way accuracy, and the protocol. DIR is a data set laid out as THINGS-EEG2, of which the test partition is taken. Of two models, top-1 and top-5 are compared on the "
+    "same trials (exact McNemar test). A model remembers its embeddings, channels, window and normalisation; options override them.\v"
+    "Examples:\n"
+    "  neurodecode evaluate world --subject 1 --model aligned.safetensors --model unaligned.safetensors\n"
+    "  neurodecode evaluate --data betas.npy --bank alexnet.npy --cross trial\n"
+    "      --encoder ridge --params \"penalty=100\" --vectors l2 --centre-gallery\n";
+
+/* One model on the trials: its name and the rank of each trial's image. */
+typedef struct outcome {
+    const char *name;
+    size_t *ranks, n, n_gallery;
+    json_t *report; /* as nd_metrics_to_json() has it */
+} outcome;
+
+static json_t *protocol_of(const values *v, const char *folder, const nd_dataset *d, const nd_bank *bank, const char *encoder, const json_t *training)
+{
+    nd_dataset_info about = { .size = sizeof about };
+    nd_bank_info pictures = { .size = sizeof pictures };
+    const char *layer = "", *normalise[] = { "none", "zscore", "reference" };
+    nd_dataset_get_info(d, &about);
+    nd_bank_get_info(bank, &pictures);
+    nd_bank_get_layer(bank, 0, &layer, NULL);
+    json_t *p = json_pack("{s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:s, s:f, s:f, s:s, s:s, s:b}", "data", folder ? folder : v->brain.data, "encoder", encoder, "gallery", layer, "candidates",
+                          (json_int_t)pictures.n_images, "subjects", (json_int_t)about.n_subjects, "trials", (json_int_t)about.n_trials, "repetitions_averaged",
+                          (json_int_t)about.averaged, "channels", (json_int_t)about.n_channels, "normalise", normalise[about.normalise], "first_sample", about.start, "last_sample",
+                          about.start + (double)(about.n_samples - 1) / about.rate, "similarity", v->vectors == ND_VECTOR_L2 ? "cosine" : "correlation", "calibration", "none", "centred_gallery",
+                          v->centre_gallery);
+    must(p);
+    if (v->brain.subjects) json_object_set_new(p, "people", json_string(v->brain.subjects));
+    if (v->cross) json_object_set_new(p, "left_out_in_turn", json_string(v->cross));
+    if (v->pictures.align) json_object_set_new(p, "aligned_by", json_string(v->pictures.align));
+    json_object_set_new(p, "model_selection", json_string(v->cross ? "trained on all other groups" : json_is_object(training) ? "lowest validation loss within the training data" : "unknown"));
+    return p;
+}
+
+static json_t *report_of(const outcome *o, json_t *protocol, uint64_t seed)
+{
+    size_t needed;
+    char *text = must(json_dumps(protocol, JSON_REAL_PRECISION(12))), *json = NULL;
+    json_t *report = NULL;
+    if (nd_metrics_to_json(o->ranks, o->n, o->n_gallery, text, seed, NULL, 0, &needed) == ND_OK) {
+        json = must(malloc(needed));
+        if (nd_metrics_to_json(o->ranks, o->n, o->n_gallery, text, seed, json, needed, NULL) == ND_OK) report = must(json_loads(json, 0, NULL));
+    }
+    if (!report) failed();
+    free(text);
+    free(json);
+    return report;
+}
+
+/* Ranks the image of each trial among the images of the bank. */
+static size_t *rank_trials(const values *v, const nd_dataset *d, const nd_bank *bank, const float *embeddings, size_t n)
+{
+    nd_retrieval *gallery = NULL;
+    nd_retrieval_options o;
+    nd_trial trial = { .size = sizeof trial };
+    size_t *ranks = must(calloc(n, sizeof *ranks)), *truth = must(calloc(n, sizeof *truth));
+    nd_retrieval_options_init(&o, sizeof o);
+    o.vectors = v->vectors;
+    o.centre_gallery = v->centre_gallery;
+    o.n_threads = (int32_t)v->all.threads;
+    nd_status status = nd_retrieval_create_for(&gallery, bank, NULL, &o);
+    for (size_t i = 0; status == ND_OK && i < n; i++) {
+        status = nd_dataset_get_trial(d, i, &trial);
+        if (status == ND_OK) status = nd_retrieval_find(gallery, trial.image, &truth[i]);
+    }
+    if (status == ND_OK) status = nd_retrieval_rank(gallery, embeddings, truth, n, ranks);
+    nd_retrieval_free(gallery);
+    free(truth);
+    if (status == ND_OK) return ranks;
+    failed();
+    free(ranks);
+    return NULL;
+}
+
+static bool finish(const values *v, const char *folder, const nd_dataset *d, const nd_bank *bank, const char *encoder, const json_t *training, const float *embeddings, outcome *o)
+{
+    nd_dataset_info about = { .size = sizeof about };
+    nd_bank_info pictures = { .size = sizeof pictures };
+    nd_dataset_get_info(d, &about);
+    nd_bank_get_info(bank, &pictures);
+    o->n = about.n_trials;
+    o->n_gallery = pictures.n_images;
+    o->ranks = rank_trials(v, d, bank, embeddings, o->n);
+    if (!o->ranks) return false;
+    json_t *protocol = protocol_of(v, folder, d, bank, encoder, training);
+    o->report = report_of(o, protocol, v->all.seed);
+    json_decref(protocol);
+    return o->report != NULL;
+}
+
+/* A trained model. The embeddings are those it was trained against unless the options name others. */
+static bool run_model(const values *given, const char *folder, const char *path, outcome *o)
+{
+    values v = *given;
+    nd_encoder *encoder = NULL;
+    nd_dataset *d = NULL;
+    nd_bank *bank = NULL;
+    nd_encoder_options reading;
+    nd_encoder_info info = { .size = sizeof info };
+    nd_encoder_options_init(&reading, sizeof reading);
+    reading.n_threads = (int32_t)v.all.threads;
+    if (nd_encoder_open(&encoder, path, &reading) != ND_OK || nd_encoder_get_info(encoder, &info) != ND_OK) {
+        failed();
+        nd_encoder_free(encoder);
+        return false;
+    }
+    json_t *metadata = json_loads(info.metadata, 0, NULL);
+    const json_t *training = json_object_get(metadata, "training");
+    char *channels = take_input(&v.brain, encoder, folder != NULL);
+    d = open_recording(&v.brain, folder, "test", &v.all);
+    if (d) bank = open_images(&v.pictures, v.pictures.suffix || v.pictures.bank ? NULL : json_string_value(json_object_get(training, "bank")), folder, "test", d, &v.all);
+    float *embeddings = bank ? embed_trials(encoder, d, &v.all) : NULL;
+    end_progress();
+    bool done = embeddings && finish(&v, folder, d, bank, info.kind, training, embeddings, o);
+    o->name = path;
+    free(embeddings);
+    free(channels);
+    json_decref(metadata);
+    nd_bank_free(bank);
+    nd_dataset_free(d);
+    nd_encoder_free(encoder);
+    return done;
+}
+
+/* Trained here on all groups but one, in turn. `which` names other embeddings than the options do, or is NULL. */
+static bool run_cross(const values *v, const char *folder, const char *which, outcome *o)
+{
+    nd_encoder_options e;
+    nd_train_options t;
+    nd_dataset_info about = { .size = sizeof about };
+    nd_bank_info pictures = { .size = sizeof pictures };
+    nd_dataset *d = open_recording(&v->brain, folder, "test", &v->all);
+    nd_bank *bank = d ? open_images(&v->pictures, which, folder, "test", d, &v->all) : NULL;
+    bool done = false;
+    if (bank && nd_dataset_get_info(d, &about) == ND_OK && nd_bank_get_info(bank, &pictures) == ND_OK) {
+        size_t n = about.n_trials * pictures.dim;
+        float *embeddings = must(calloc(n, sizeof *embeddings));
+        nd_encoder_options_init(&e, sizeof e);
+        nd_train_options_init(&t, sizeof t);
+        e.params = v->params;
+        e.seed = t.seed = v->all.seed;
+        e.n_threads = t.n_threads = (int32_t)v->all.threads;
+        nd_status status = nd_cross_embed(v->kind, d, bank, v->cross, &e, NULL, &t, embeddings, n, show_progress, (void *)&v->all);
+        end_progress();
+        if (status != ND_OK) failed();
+        done = status == ND_OK && finish(v, folder, d, bank, v->kind, NULL, embeddings, o);
+        free(embeddings);
+    }
+    o->name = which ? which : v->pictures.bank ? v->pictures.bank : v->pictures.suffix ? v->pictures.suffix : v->kind;
+    nd_bank_free(bank);
+    nd_dataset_free(d);
+    return done;
+}
+
+/* --- output ----------------------------------------------------------------------------------------------------------------------------- */
+
+static double get(const json_t *object, const char *key) { return json_number_value(json_object_get(object, key)); }
+
+static void print_report(const outcome *o)
+{
+    static const char *const tops[] = { "top1", "top3", "top5" };
+    const char *key;
+    json_t *value;
+    printf("%s: %zu trials, %zu candidates\n\n  %-10s %10s   %-19s %9s %10s\n", o->name, o->n, o->n_gallery, "", "accuracy", "95 % interval", "chance", "p");
+    for (size_t i = 0; i < sizeof tops / sizeof tops[0]; i++) {
+        const json_t *t = json_object_get(o->report, tops[i]);
+        printf("  top-%-6c %8.2f %%   %6.2f .. %6.2f %%   %7.2f %% %10.2g\n", tops[i][3], 100 * get(t, "value"), 100 * get(t, "low"), 100 * get(t, "high"), 100 * get(t, "chance"), get(t, "p"));
+    }
+    printf("\n  mean rank %.2f, median rank %.1f, mean 1/rank %.4f, pairwise %.4f (chance 0.5)\n  k-way    ", get(o->report, "mean_rank"), get(o->report, "median_rank"), get(o->report, "mrr"),
+           get(o->report, "pairwise"));
+    json_object_foreach(json_object_get(o->report, "k_way"), key, value) printf(" %s: %.2f %% ", key, 100 * json_number_value(value));
+    printf("\n\nProtocol\n");
+    json_object_foreach(json_object_get(o->report, "protocol"), key, value) {
+        char *text = must(json_dumps(value, JSON_ENCODE_ANY | JSON_REAL_PRECISION(6)));
+        printf("  %-22s %s\n", key, json_is_string(value) ? json_string_value(value) : text);
+        free(text);
+    }
+    putchar('\n');
+}
+
+static json_t *compare(const outcome *a, const outcome *b, size_t k, uint64_t seed)
+{
+    nd_comparison c = { .size = sizeof c };
+    if (nd_metrics_compare(a->ranks, b->ranks, a->n, k, 0, seed, &c) != ND_OK) return NULL;
+    return json_pack("{s:f, s:f, s:f, s:f, s:I, s:I, s:I}", "difference", c.difference, "low", c.low, "high", c.high, "p", c.p_value, "only_first", (json_int_t)c.only_first, "only_second",
+                     (json_int_t)c.only_second, "n", (json_int_t)c.n);
+}
+
+static void print_comparison(const char *name, const json_t *c)
+{
+    printf("  %-6s %+8.2f points   %+7.2f .. %+7.2f   p = %.2g   (only the first: %lld, only the second: %lld)\n", name, 100 * get(c, "difference"), 100 * get(c, "low"), 100 * get(c, "high"),
+           get(c, "p"), (long long)get(c, "only_first"), (long long)get(c, "only_second"));
+}
+
+static int write_ranks(const char *path, const outcome *o, size_t n_models)
+{
+    float *columns = must(malloc(o->n * n_models * sizeof *columns));
+    for (size_t i = 0; i < o->n; i++)
+        for (size_t m = 0; m < n_models; m++) columns[i * n_models + m] = (float)o[m].ranks[i];
+    nd_status status = nd_array_write(path, columns, (size_t[]){ o->n, n_models }, 2);
+    free(columns);
+    return status == ND_OK ? 0 : failed();
+}
+
+static int report_one(const values *v, const outcome *o)
+{
+    if (v->all.json)
+        print_json(json_incref(o->report));
+    else if (!v->all.quiet)
+        print_report(o);
+    return 0;
+}
+
+static int report_two(const values *v, const outcome *o)
+{
+    if (o[0].n != o[1].n) return refused("%s and %s have different trials: %zu and %zu", o[0].name, o[1].name, o[0].n, o[1].n);
+    json_t *top1 = compare(&o[0], &o[1], 1, v->all.seed), *top5 = compare(&o[0], &o[1], 5, v->all.seed);
+    int status = top1 && top5 ? 0 : failed();
+    if (status == 0 && v->all.json) {
+        print_json(json_pack("{s:[{s:s, s:O}, {s:s, s:O}], s:{s:O, s:O}}", "models", "name", o[0].name, "result", o[0].report, "name", o[1].name, "result", o[1].report, "comparison", "top1", top1,
+                             "top5", top5));
+    } else if (status == 0 && !v->all.quiet) {
+        print_report(&o[0]);
+        print_report(&o[1]);
+        printf("%s minus %s, same trials, 95 %% interval, exact McNemar test\n", o[0].name, o[1].name);
+        print_comparison("top-1", top1);
+        print_comparison("top-5", top5);
+    }
+    json_decref(top1);
+    json_decref(top5);
+    return status;
+}
+
+static int run(const void *values_given, char *const *arguments)
+{
+    const values *v = values_given;
+    const char *folder = arguments[0];
+    words models = v->models;
+    outcome o[MAX_WORDS] = { { 0 } };
+    int status = check_sources(&v->brain, &v->pictures, folder);
+    if (status) return status;
+    if (!v->cross == !models.n) return misused("evaluate: which model? Give --model FILE, or --cross GROUP");
+    if (v->compare && models.n == MAX_WORDS) return misused("evaluate: two models are compared, --compare is a third");
+    if (v->compare && !v->cross) models.items[models.n++] = v->compare;
+    size_t n = v->cross ? (v->compare ? 2 : 1) : models.n;
+    for (size_t i = 0; status == 0 && i < n; i++) {
+        bool done = v->cross ? run_cross(v, folder, i ? v->compare : NULL, &o[i]) : run_model(v, folder, models.items[i], &o[i]);
+        status = done ? 0 : 1;
+    }
+    if (status == 0) status = n == 2 ? report_two(v, o) : report_one(v, o);
+    if (status == 0 && v->ranks) status = write_ranks(v->ranks, o, n);
+    for (size_t i = 0; i < n; i++) {
+        free(o[i].ranks);
+        json_decref(o[i].report);
+    }
+    return status;
+}
+
+const command evaluate_command = { "evaluate", "find the seen images among candidates, with statistics", "[DIR]", help, options, &defaults, sizeof defaults, 0, 1, run };

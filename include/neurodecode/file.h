@@ -1,0 +1,55 @@
+/** @file file.h
+ *  @brief What is in a file, and writing plain arrays. */
+#ifndef NEURODECODE_FILE_H
+#define NEURODECODE_FILE_H
+
+#include "common.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** @defgroup file Files
+ *  @brief Looking into files of any supported format. The format is recognised by content; an extension only breaks ties.
+ *  @{ */
+
+/** @brief One row of the table of formats. */
+typedef struct nd_format_info {
+    size_t size;             /**< set by the caller */
+    const char *name;        /**< "npy" */
+    const char *title;       /**< "NumPy array" */
+    const char *extensions;  /**< without dots, separated by blanks */
+    int32_t can_read;        /**< 1 = this build reads it */
+    int32_t can_write;       /**< 1 = this build writes it */
+} nd_format_info;
+
+/** @brief Describes the format at @p index of the table.
+ *  @return ::ND_ERR_ARGUMENT past the end of the table, which is how to find the end. */
+ND_API nd_status nd_format_get_info(size_t index, nd_format_info *info);
+
+/** @brief Explains a file as one JSON object: `path`, `format`, `bytes`, `arrays` (a list of `name`, `dtype`, `shape`, `order`), `text` (named strings
+ *  and lists of strings) and, for files this library wrote, `kind` ("dataset", "bank", "encoder", "trainer") and `metadata`. No array is loaded.
+ *  @return ::ND_ERR_IO, ::ND_ERR_FORMAT, ::ND_ERR_UNSUPPORTED or ::ND_ERR_BUFFER. */
+ND_API nd_status nd_file_describe(const char *path, char *json, size_t capacity, size_t *needed);
+
+/** @brief Reads one numeric array as float32, C order, whatever its stored type and order.
+ *  @param path any supported file
+ *  @param variable name of the array inside; NULL = the only one
+ *  @param shape receives the extents, @p n_dims of them; at most 8
+ *  @param n_dims in: room in @p shape; out: number of dimensions
+ *  @param values receives the elements; NULL with @p capacity 0 asks for the shape only
+ *  @param capacity room in @p values, in elements
+ *  @return ::ND_ERR_IO, ::ND_ERR_FORMAT, ::ND_ERR_UNSUPPORTED, ::ND_ERR_BUFFER. */
+ND_API nd_status nd_array_read(const char *path, const char *variable, size_t *shape, size_t *n_dims, float *values, size_t capacity);
+
+/** @brief Writes a float32 array as `.npy`, `.npz` (array name "data"), `.safetensors` ("data") or `.csv`/`.tsv` (two dimensions at most), by the extension of @p path. The file
+ *  appears whole or not at all.
+ *  @return ::ND_ERR_ARGUMENT, ::ND_ERR_UNSUPPORTED (extension) or ::ND_ERR_IO. */
+ND_API nd_status nd_array_write(const char *path, const float *values, const size_t *shape, size_t n_dims);
+
+/** @} */
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,135 @@
+/** @file train.h
+ *  @brief Training an encoder against a bank of image embeddings. */
+#ifndef NEURODECODE_TRAIN_H
+#define NEURODECODE_TRAIN_H
+
+#include "bank.h"
+#include "encoder.h"
+#include "loss.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** @defgroup train Trainer
+ *  @brief AdamW (Loshchilov and Hutter 2019) on a contrastive loss, or the closed form of a linear encoder.
+ *
+ *  Everything random is a function of the seed and of the step, so a training continued from a checkpoint, or run with another number of threads, gives the same bits.
+ *  @{ */
+
+/** @brief A training under way. */
+typedef struct nd_trainer nd_trainer;
+
+/** @brief Learning-rate schedules. */
+enum {
+    ND_SCHEDULE_CONSTANT = 0,   /**< the learning rate, after warm-up */
+    ND_SCHEDULE_COSINE = 1,     /**< half a cosine from the learning rate to `min_learning_rate` over all epochs, step by step, after warm-up */
+    ND_SCHEDULE_PLATEAU = 2,    /**< times `plateau_factor` whenever the validation loss has not improved for `plateau_patience` epochs */
+    ND_SCHEDULE_REFERENCE = 3   /**< the reference system's: a cosine of period 10 whose position after each epoch is the validation loss itself (modulo 10) */
+};
+
+/** @brief Choices of a training. */
+typedef struct nd_train_options {
+    size_t size;                 /**< set by nd_train_options_init() */
+    uint32_t epochs;             /**< at the most; default 50 */
+    uint32_t batch_size;         /**< trials per step; the last, incomplete batch of an epoch is dropped; default 128 */
+    double learning_rate;        /**< default 2e-4 */
+    double min_learning_rate;    /**< default 1e-7 */
+    double weight_decay;         /**< decoupled; default 0.1 */
+    double beta1;                /**< default 0.9 */
+    double beta2;                /**< default 0.999 */
+    double epsilon;              /**< default 1e-8 */
+    double clip_norm;            /**< gradients are scaled to this global norm where above; 0 = not; default 1 */
+    double validation_fraction;  /**< of the training groups, used to select the best epoch; 0 = no validation: the last epoch is kept; default 0.1 */
+    double plateau_factor;       /**< default 0.1 */
+    int32_t schedule;            /**< ND_SCHEDULE_...; default cosine */
+    uint32_t warmup_steps;       /**< linear from `min_learning_rate`; default 0 */
+    uint32_t plateau_patience;   /**< epochs; default 10 */
+    uint32_t patience;           /**< stop after so many epochs without a better validation loss; 0 = never; default 25 */
+    uint32_t validation_batch;   /**< trials per validation batch; default 64 */
+    int32_t split_by_image;      /**< 1 = the validation set is drawn by image, as the reference does; 0 = by concept; default 0 */
+    uint64_t seed;               /**< of split, order and dropout; default 42 */
+    int32_t n_threads;           /**< 0 = all this process may use */
+    uint32_t checkpoint_every;   /**< epochs between checkpoints; default 1 */
+    const char *checkpoint;      /**< file written whole after every so many epochs and on cancel; NULL = none */
+} nd_train_options;
+
+/** @brief Where a training stands. */
+typedef struct nd_train_info {
+    size_t size;                 /**< set by the caller */
+    uint64_t epoch;              /**< finished epochs */
+    uint64_t step;               /**< finished steps in all */
+    uint64_t steps_per_epoch;    /**< optimiser steps */
+    uint64_t best_epoch;         /**< with the lowest validation loss, from 1; 0 = none yet */
+    double train_loss;           /**< mean over the last finished epoch */
+    double validation_loss;      /**< after the last finished epoch; NaN without validation */
+    double best_validation_loss; /**< NaN without validation */
+    double learning_rate;        /**< of the next step */
+    double temperature;          /**< of the loss */
+    size_t n_train;              /**< trials trained on */
+    size_t n_validation;         /**< trials held out */
+    int32_t finished;            /**< 1 = all epochs done or stopped early */
+    int32_t reserved;            /**< 0 */
+} nd_train_info;
+
+/** @brief Writes the defaults into @p options, @p size bytes of it. */
+ND_API nd_status nd_train_options_init(nd_train_options *options, size_t size);
+
+/** @brief Writes the values of a recipe: "default", or "reference" for what the reference code does (its schedule, split by image, patience 30). */
+ND_API nd_status nd_train_options_init_recipe(nd_train_options *options, size_t size, const char *recipe);
+
+/** @brief Prepares a training.
+ *  @param trainer receives the handle, which keeps references to all it is given
+ *  @param encoder is trained in place
+ *  @param loss its temperature is trained too if it is learned; not used by encoders with a closed form
+ *  @param dataset trials; split into training and validation as the options say
+ *  @param bank must hold every image of the dataset; its first layer is the target, of length `embed_dim`
+ *  @param options NULL = defaults
+ *  @return ::ND_ERR_ARGUMENT (sizes, missing images, a batch larger than the training set), ::ND_ERR_NUMERIC (a sample that is not finite, with trial and channel), ... */
+ND_API nd_status nd_trainer_create(nd_trainer **trainer, nd_encoder *encoder, nd_loss *loss, const nd_dataset *dataset, const nd_bank *bank, const nd_train_options *options);
+
+/** @brief Continues from a checkpoint: the arguments must be those of nd_trainer_create(); what differs is named. Encoder, optimiser and counters are restored exactly. */
+ND_API nd_status nd_trainer_resume(nd_trainer *trainer, const char *checkpoint);
+
+/** @brief Writes a checkpoint, whole or not at all. */
+ND_API nd_status nd_trainer_save(const nd_trainer *trainer, const char *checkpoint);
+
+/** @brief Frees the handle; NULL is allowed. The encoder keeps its present weights. */
+ND_API void nd_trainer_free(nd_trainer *trainer);
+
+/** @brief Where the training stands. @param trainer the handle @param info its `size` must be set. */
+ND_API nd_status nd_trainer_get_info(const nd_trainer *trainer, nd_train_info *info);
+
+/** @brief One optimiser step; at the end of an epoch also validation and schedule. @param trainer the handle @param loss receives the loss of the batch; may be NULL
+ *  @return ::ND_ERR_STATE when finished; ::ND_ERR_NUMERIC when loss or gradient are not finite, naming the step, with parameters as before it. */
+ND_API nd_status nd_trainer_step(nd_trainer *trainer, double *loss);
+
+/** @brief Steps until finished, then puts the best weights into the encoder. With a closed form: solves it.
+ *  @param trainer the handle @param progress may be NULL @param user for @p progress
+ *  @return ::ND_ERR_CANCELLED leaves everything as at the last finished step, and the checkpoint, if any, written. */
+ND_API nd_status nd_trainer_run(nd_trainer *trainer, nd_progress_fn progress, void *user);
+
+/** @brief Puts the weights with the lowest validation loss into the encoder. Done by nd_trainer_run(); for loops of your own. */
+ND_API nd_status nd_trainer_take_best(nd_trainer *trainer);
+
+/** @brief Embeds every trial by an encoder that has not seen its group: for each group a fresh encoder is made, trained on all other groups and used on this one.
+ *  @param kind architecture
+ *  @param dataset trials
+ *  @param bank targets
+ *  @param group "trial", "image", "concept", "subject" or "repetition": what is left out together
+ *  @param encoder_options hyper-parameters; sizes come from dataset and bank
+ *  @param loss_options NULL = defaults
+ *  @param train_options NULL = defaults
+ *  @param embeddings receives n_trials x dim of the bank's first layer
+ *  @param capacity room, in elements
+ *  @param progress may be NULL @param user for @p progress */
+ND_API nd_status nd_cross_embed(const char *kind, const nd_dataset *dataset, const nd_bank *bank, const char *group, const nd_encoder_options *encoder_options,
+                                const nd_loss_options *loss_options, const nd_train_options *train_options, float *embeddings, size_t capacity,
+                                nd_progress_fn progress, void *user);
+
+/** @} */
+
+#ifdef __cplusplus
+}
+#endif
+#endif

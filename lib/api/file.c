@@ -1,0 +1,126 @@
+#include "neurodecode/file.h"
+
+#include <string.h>
+
+#include "api/handle.h"
+#include "io/format.h"
+#include "io/json.h"
+
+nd_status nd_format_get_info(size_t index, nd_format_info *info)
+{
+    REQUIRE(info);
+    size_t n = 0;
+    while (ndi_formats[n]) n++;
+    CHECK(index < n, ND_ERR_ARGUMENT, "nd_format_get_info: index %zu, there are %zu formats", index, n);
+    const format *f = ndi_formats[index];
+    nd_format_info known = {.size = sizeof known, .name = f->name, .title = f->title, .extensions = f->extensions, .can_read = f->read != NULL, .can_write = f->write != NULL};
+    return ndi_struct_out(info, &known, sizeof known, "nd_format_info");
+}
+
+/* ---- nd_file_describe ---- */
+
+static nd_status describe_array(json_t *list, const array *a)
+{
+    json_t *entry = json_object();
+    TRY(ndi_json_append(list, entry));
+    TRY(ndi_json_set(entry, "name", json_string(a->name)));
+    TRY(ndi_json_set(entry, "dtype", json_string(ndi_dtype_name(a->type))));
+    json_t *shape = json_array();
+    TRY(ndi_json_set(entry, "shape", shape));
+    for (size_t i = 0; i < a->n_dims; i++) TRY(ndi_json_append(shape, json_integer((json_int_t)a->shape[i])));
+    return ndi_json_set(entry, "order", json_string(a->fortran ? "F" : "C"));
+}
+
+static nd_status describe_texts(json_t *object, const texts *t)
+{
+    if (!t->list) return ndi_json_set(object, t->name, json_string(t->items[0]));
+    json_t *list = json_array();
+    TRY(ndi_json_set(object, t->name, list));
+    for (size_t i = 0; i < t->n; i++) TRY(ndi_json_append(list, json_string(t->items[i])));
+    return ND_OK;
+}
+
+/* Files of this library say in their metadata what they are. */
+static nd_status describe_metadata(json_t *about, const content *c, const char *path)
+{
+    static const char *const kinds[] = {"dataset", "bank", "encoder", "trainer"};
+    if (!c->metadata) return ND_OK;
+    json_t *metadata;
+    TRY(ndi_json_parse(&metadata, c->metadata, strlen(c->metadata), path));
+    TRY(ndi_json_set(about, "metadata", metadata));
+    const char *kind = json_string_value(json_object_get(metadata, "neurodecode.kind"));
+    for (size_t i = 0; kind && i < COUNT(kinds); i++)
+        if (strcmp(kind, kinds[i]) == 0) return ndi_json_set(about, "kind", json_string(kind));
+    return ND_OK;
+}
+
+static nd_status describe(json_t *about, const content *c, const char *path)
+{
+    uint64_t bytes;
+    json_t *arrays = json_array();
+    TRY(ndi_json_set(about, "arrays", arrays));
+    json_t *named = json_object();
+    TRY(ndi_json_set(about, "text", named));
+    TRY(ndi_json_set(about, "path", json_string(path)));
+    TRY(ndi_json_set(about, "format", json_string(c->format)));
+    TRY(ndi_stream_size(c->streams[0], &bytes));
+    TRY(ndi_json_set(about, "bytes", json_integer((json_int_t)bytes)));
+    for (size_t i = 0; i < c->n_arrays; i++) TRY(describe_array(arrays, &c->arrays[i]));
+    for (size_t i = 0; i < c->n_texts; i++) TRY(describe_texts(named, &c->texts[i]));
+    return describe_metadata(about, c, path);
+}
+
+nd_status nd_file_describe(const char *path, char *json, size_t capacity, size_t *needed)
+{
+    REQUIRE(path);
+    content *c;
+    text t = {0};
+    TRY(ndi_content_open(&c, path));
+    json_t *about = json_object();
+    nd_status status = about ? describe(about, c, path) : ndi_fail(ND_ERR_MEMORY, "nd_file_describe: out of memory");
+    if (status == ND_OK) status = ndi_json_dump(about, &t);
+    if (status == ND_OK) status = ndi_text_out(t.s, json, capacity, needed);
+    ndi_text_free(&t);
+    json_decref(about);
+    ndi_content_free(c);
+    return status;
+}
+
+/* ---- arrays ---- */
+
+static nd_status copy_out(const array *a, const char *path, size_t *shape, size_t *n_dims, float *values, size_t capacity)
+{
+    const bool shape_only = !values && capacity == 0;
+    CHECK(*n_dims >= a->n_dims, ND_ERR_BUFFER, "%s: array '%s' has %zu dimensions, got room for %zu", path, a->name, a->n_dims, *n_dims);
+    CHECK(values || shape_only, ND_ERR_ARGUMENT, "nd_array_read: values is NULL with a capacity of %zu", capacity);
+    CHECK(shape_only || capacity >= a->n, ND_ERR_BUFFER, "%s: array '%s' has %zu elements, got room for %zu", path, a->name, a->n, capacity);
+    if (!shape_only) TRY(ndi_array_read_f32(a, 0, a->n, values));
+    memcpy(shape, a->shape, a->n_dims * sizeof *shape);
+    *n_dims = a->n_dims;
+    return ND_OK;
+}
+
+nd_status nd_array_read(const char *path, const char *variable, size_t *shape, size_t *n_dims, float *values, size_t capacity)
+{
+    REQUIRE(path);
+    REQUIRE(shape);
+    REQUIRE(n_dims);
+    content *c;
+    const array *a;
+    TRY(ndi_content_open(&c, path));
+    nd_status status = ndi_content_pick(c, variable, &a);
+    if (status == ND_OK) status = copy_out(a, path, shape, n_dims, values, capacity);
+    ndi_content_free(c);
+    return status;
+}
+
+nd_status nd_array_write(const char *path, const float *values, const size_t *shape, size_t n_dims)
+{
+    REQUIRE(path);
+    REQUIRE(values);
+    CHECK(shape || n_dims == 0, ND_ERR_ARGUMENT, "nd_array_write: shape is NULL");
+    CHECK(n_dims <= NDI_MAX_DIMS, ND_ERR_ARGUMENT, "nd_array_write: %zu dimensions, expected at most %d", n_dims, NDI_MAX_DIMS);
+    put_array a = {.name = "data", .type = DTYPE_F32, .n_dims = n_dims, .data = values};
+    if (n_dims) memcpy(a.shape, shape, n_dims * sizeof *shape);
+    return ndi_format_write(path, NULL, &(put){.arrays = &a, .n_arrays = 1});
+}

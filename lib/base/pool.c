@@ -1,0 +1,202 @@
+#include "base/pool.h"
+
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <string.h>
+#include <unistd.h>
+#if defined(__SSE2__)
+#include <xmmintrin.h>
+#endif
+
+#include "base/log.h"
+#include "base/mem.h"
+
+enum { MAX_THREADS = 256, SPINS = 4000 };
+
+struct pool {
+    size_t n_threads, n_started;
+    pid_t owner;                   /* process whose threads these are */
+    pthread_t *threads;
+    pthread_mutex_t lock;
+    pthread_cond_t wake, idle;
+    atomic_uint_fast64_t round;    /* counts runs; a worker waits for it to change */
+    atomic_size_t next, running;   /* next task; workers not yet back */
+    bool stop;
+    size_t n_tasks;
+    void (*fn)(void *, size_t, size_t);
+    void *context;
+};
+
+typedef struct worker {
+    pool *p;
+    size_t index;
+} worker;
+
+uint32_t ndi_fp_begin(void)
+{
+#if defined(__SSE2__)
+    uint32_t before = _mm_getcsr();
+    _mm_setcsr(before | 0x8040); /* flush to zero, denormals are zero */
+    return before;
+#elif defined(__aarch64__)
+    uint64_t before;
+    __asm__ volatile("mrs %0, fpcr" : "=r"(before));
+    __asm__ volatile("msr fpcr, %0" ::"r"(before | (1u << 24)));
+    return (uint32_t)before;
+#else
+    return 0;
+#endif
+}
+
+void ndi_fp_end(uint32_t before)
+{
+#if defined(__SSE2__)
+    _mm_setcsr(before);
+#elif defined(__aarch64__)
+    __asm__ volatile("msr fpcr, %0" ::"r"((uint64_t)before));
+#else
+    (void)before;
+#endif
+}
+
+static void take_tasks(pool *p, size_t index)
+{
+    for (;;) {
+        size_t task = atomic_fetch_add(&p->next, 1);
+        if (task >= p->n_tasks) return;
+        p->fn(p->context, task, index);
+    }
+}
+
+static inline void relax(void)
+{
+#if defined(__SSE2__)
+    _mm_pause();
+#endif
+}
+
+static void *work(void *argument)
+{
+    worker w = *(worker *)argument;
+    ndi_free(argument);
+    pool *p = w.p;
+    ndi_fp_begin();
+    uint_fast64_t seen = 0;
+    for (;;) {
+        for (int i = 0; i < SPINS && atomic_load(&p->round) == seen; i++) relax();
+        pthread_mutex_lock(&p->lock);
+        while (atomic_load(&p->round) == seen) pthread_cond_wait(&p->wake, &p->lock);
+        seen = atomic_load(&p->round);
+        bool stop = p->stop;
+        pthread_mutex_unlock(&p->lock);
+        if (stop) return NULL;
+        take_tasks(p, w.index);
+        if (atomic_fetch_sub(&p->running, 1) == 1) {
+            pthread_mutex_lock(&p->lock);
+            pthread_cond_signal(&p->idle);
+            pthread_mutex_unlock(&p->lock);
+        }
+    }
+}
+
+/* Starts what threads it can; fewer only make it slower, never different. */
+static void start_threads(pool *p)
+{
+    pthread_mutex_init(&p->lock, NULL);
+    pthread_cond_init(&p->wake, NULL);
+    pthread_cond_init(&p->idle, NULL);
+    atomic_store(&p->round, 0);
+    p->owner = getpid();
+    p->n_started = 0;
+    for (size_t i = 1; i < p->n_threads; i++) {
+        worker *w = ndi_alloc(1, sizeof *w);
+        if (!w) break;
+        *w = (worker){ p, i };
+        if (pthread_create(&p->threads[p->n_started], NULL, work, w) != 0) {
+            ndi_free(w);
+            break;
+        }
+        p->n_started++;
+    }
+    if (p->n_started + 1 < p->n_threads) ndi_log(ND_LOG_WARNING, "threads: %zu of %zu could be started", p->n_started + 1, p->n_threads);
+}
+
+static size_t usable_cpus(void)
+{
+#if defined(__linux__)
+    cpu_set_t set;
+    if (sched_getaffinity(0, sizeof set, &set) == 0 && CPU_COUNT(&set) > 0) return (size_t)CPU_COUNT(&set);
+#endif
+    long n = sysconf(_SC_NPROCESSORS_ONLN);
+    return n > 0 ? (size_t)n : 1;
+}
+
+nd_status ndi_pool_create(pool **out, int32_t n_threads)
+{
+    CHECK(n_threads >= 0 && n_threads <= MAX_THREADS, ND_ERR_ARGUMENT, "threads: got %d, expected 0 to %d", (int)n_threads, MAX_THREADS);
+    size_t n = n_threads ? (size_t)n_threads : usable_cpus();
+    if (n > MAX_THREADS) n = MAX_THREADS;
+    pool *p;
+    TRY(NEW(p, 1));
+    p->n_threads = n;
+    nd_status status = NEW(p->threads, n);
+    if (status != ND_OK) {
+        ndi_free(p);
+        return status;
+    }
+    start_threads(p);
+    *out = p;
+    return ND_OK;
+}
+
+size_t ndi_pool_threads(const pool *p) { return p ? p->n_threads : 1; }
+
+void ndi_pool_free(pool *p)
+{
+    if (!p) return;
+    if (p->owner == getpid()) {
+        pthread_mutex_lock(&p->lock);
+        p->stop = true;
+        atomic_fetch_add(&p->round, 1);
+        pthread_cond_broadcast(&p->wake);
+        pthread_mutex_unlock(&p->lock);
+        for (size_t i = 0; i < p->n_started; i++) pthread_join(p->threads[i], NULL);
+        pthread_mutex_destroy(&p->lock);
+        pthread_cond_destroy(&p->wake);
+        pthread_cond_destroy(&p->idle);
+    }
+    ndi_free(p->threads);
+    ndi_free(p);
+}
+
+static void run_parallel(pool *p, size_t n_tasks, void (*fn)(void *, size_t, size_t), void *context)
+{
+    pthread_mutex_lock(&p->lock);
+    p->fn = fn;
+    p->context = context;
+    p->n_tasks = n_tasks;
+    atomic_store(&p->next, 0);
+    atomic_store(&p->running, p->n_started);
+    atomic_fetch_add(&p->round, 1);
+    pthread_cond_broadcast(&p->wake);
+    pthread_mutex_unlock(&p->lock);
+    take_tasks(p, 0);
+    for (int i = 0; i < SPINS && atomic_load(&p->running); i++) relax();
+    pthread_mutex_lock(&p->lock);
+    while (atomic_load(&p->running)) pthread_cond_wait(&p->idle, &p->lock);
+    pthread_mutex_unlock(&p->lock);
+}
+
+void ndi_pool_run(pool *p, size_t n_tasks, void (*fn)(void *, size_t, size_t), void *context)
+{
+    uint32_t before = ndi_fp_begin();
+    if (p && p->owner != getpid()) start_threads(p);
+    if (!p || p->n_started == 0 || n_tasks < 2) {
+        for (size_t task = 0; task < n_tasks; task++) fn(context, task, 0);
+    } else {
+        run_parallel(p, n_tasks, fn, context);
+    }
+    ndi_fp_end(before);
+}

@@ -1,0 +1,428 @@
+/* Reads an array of any supported file as trials: row by row from where it lies, normalised and averaged on the way, several rows at once. A row is one trial of the
+ * result and is made by one worker from start to end, so the result does not depend on the number of threads; memory holds a trial for each worker and a batch of rows. */
+#include "data/import.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "data/images.h"
+#include "data/layout.h"
+#include "data/normalise.h"
+#include "data/store.h"
+
+enum { BATCH_BYTES = 64 << 20, MAX_BATCH = 65536, MESSAGE_SIZE = 1024 };
+
+typedef struct worker {
+    double *trial, *sum; /* one trial each */
+    nd_status status;    /* of the first row that failed, with its message */
+    size_t row;
+    char message[MESSAGE_SIZE];
+} worker;
+
+typedef struct import {
+    const char *path;
+    const nd_dataset_options *o;
+    content *file;
+    const array *a;
+    layout l;
+    float *whole;            /* the array in memory, where it cannot be read trial by trial */
+    storage *s;              /* labels of the rows; samples too if they go to memory */
+    size_t *members, *begin; /* row r is the mean of the file's trials members[begin[r]] .. members[begin[r + 1] - 1] */
+    pool *p;
+    worker *workers;
+    size_t n_workers;
+    progress report;
+    size_t first; /* the batch in hand */
+    float *out;
+} import;
+
+/* ---- names and times ---- */
+
+static nd_status pick_array(import *m)
+{
+    static const char *const usual[] = { "preprocessed_eeg_data", "meg_data", "data" };
+    for (size_t i = 0; !m->o->variable && i < COUNT(usual); i++) {
+        m->a = ndi_content_array(m->file, usual[i]);
+        if (m->a) return ND_OK;
+    }
+    return ndi_content_pick(m->file, m->o->variable, &m->a);
+}
+
+static nd_status name_channels(import *m)
+{
+    static const char *const usual[] = { "ch_names", "channels", "channel_names" };
+    if (m->o->channels) return ndi_prefix(ndi_storage_list_channels(m->s, m->o->channels), "%s", m->path);
+    for (size_t i = 0; i < COUNT(usual); i++) {
+        const texts *t = ndi_content_texts(m->file, usual[i]);
+        if (t) return ndi_prefix(ndi_storage_name_channels(m->s, t->items, t->n), "%s", m->path);
+    }
+    const texts *columns = ndi_content_texts(m->file, "columns"); /* of a table, which need not be channels */
+    if (columns && columns->n == m->l.n_channels) return ndi_prefix(ndi_storage_name_channels(m->s, columns->items, columns->n), "%s", m->path);
+    return ndi_storage_number_channels(m->s);
+}
+
+/* A rate computed from rounded times, without the rounding. */
+static double tidy(double value, double unit)
+{
+    return fabs(value - round(value / unit) * unit) < 1e-6 * fabs(value) ? round(value / unit) * unit : value;
+}
+
+/* Times in seconds; where there are more than samples, the samples are the last of them, as THINGS-EEG2 has it. */
+static nd_status take_times(storage *s, const double *times, size_t n, const char *path)
+{
+    CHECK(n >= s->n_samples, ND_ERR_FORMAT, "%s: array 'times' has %zu entries, expected at least one for each of %zu samples", path, n,
+          s->n_samples);
+    for (size_t i = 0; i < n; i++)
+        CHECK(isfinite(times[i]) && (i == 0 || times[i] > times[i - 1]), ND_ERR_FORMAT,
+              "%s: array 'times': entry %zu is %g, expected seconds that go up", path, i, times[i]);
+    if (n > 1) s->rate = tidy((double)(n - 1) / (times[n - 1] - times[0]), 1e-3);
+    s->start = round(times[n - s->n_samples] * 1e9) / 1e9;
+    return ND_OK;
+}
+
+static nd_status set_timing(import *m)
+{
+    const array *a = ndi_content_array(m->file, "times");
+    if (a && a != m->a && a->n > 0 && m->l.n_samples > 1 && !(m->o->rate > 0 && isfinite(m->o->start))) {
+        double *times;
+        TRY(NEW(times, a->n));
+        nd_status status = ndi_array_read_f64(a, 0, a->n, times);
+        if (status == ND_OK) status = take_times(m->s, times, a->n, m->path);
+        ndi_free(times);
+        TRY(status);
+    }
+    if (m->o->rate > 0) m->s->rate = m->o->rate;
+    if (isfinite(m->o->start)) m->s->start = m->o->start;
+    return ND_OK;
+}
+
+/* ---- trials of the file and rows of the result ---- */
+
+static nd_status read_image_ids(import *m, ids *images, uint32_t *id_of)
+{
+    image_list list = { 0 };
+    const texts *own = ndi_content_texts(m->file, "image_ids");
+    const char *const *names = NULL;
+    nd_status status = ND_OK;
+    if (m->o->images) {
+        GO(ndi_images_open(&list, m->o->images, m->o->partition, m->l.n_images, m->path));
+        names = list.items;
+    } else if (own) {
+        if (own->n != m->l.n_images) GO(ndi_fail(ND_ERR_FORMAT, "%s: %zu images in the array, %zu in 'image_ids'", m->path, m->l.n_images, own->n));
+        names = own->items;
+    }
+    for (size_t i = 0; i < m->l.n_images; i++) {
+        size_t index;
+        GO(names ? ndi_prefix(ndi_add_id(images, names[i], "image id", &index), "%s", m->o->images ? m->o->images : m->path)
+                 : ndi_add_number(images, i, &index));
+        id_of[i] = (uint32_t)index;
+    }
+done:
+    ndi_images_free(&list);
+    return status;
+}
+
+/* Orders the trials by row, in the order of the file within each. */
+static nd_status list_members(import *m, const uint32_t *row_of, size_t n_rows)
+{
+    size_t n = m->l.n_trials;
+    TRY(NEW(m->members, n));
+    TRY(NEW(m->begin, n_rows + 2));
+    for (size_t i = 0; i < n; i++) m->begin[row_of[i] + 2]++;
+    for (size_t r = 1; r <= n_rows; r++) m->begin[r + 1] += m->begin[r];
+    for (size_t i = 0; i < n; i++) m->members[m->begin[row_of[i] + 1]++] = i;
+    return ND_OK;
+}
+
+static nd_status label_rows(import *m, const int32_t *subject, const uint32_t *image, size_t n_rows)
+{
+    TRY(ndi_prefix(ndi_storage_create(&m->s, n_rows, m->l.n_channels, m->l.n_samples), "%s", m->path));
+    m->s->normalise = m->o->normalise;
+    for (size_t r = 0; r < n_rows; r++) {
+        size_t trial = m->members[m->begin[r]], count = m->begin[r + 1] - m->begin[r];
+        m->s->subject[r] = subject[trial];
+        m->s->image[r] = image[trial];
+        if (count > (size_t)m->s->averaged) m->s->averaged = (int32_t)count;
+    }
+    return ndi_storage_count_repetitions(m->s);
+}
+
+static nd_status plan_rows(import *m)
+{
+    size_t n = m->l.n_trials, n_rows = n;
+    uint32_t *id_of = NULL, *image = NULL, *row_of = NULL;
+    int32_t *subject = NULL;
+    ids images = { 0 };
+    nd_status status;
+    if (n >= INT32_MAX) return ndi_fail(ND_ERR_UNSUPPORTED, "%s: %zu trials are too many", m->path, n);
+    GO(NEW(id_of, m->l.n_images));
+    GO(NEW(image, n));
+    GO(NEW(row_of, n));
+    GO(NEW(subject, n));
+    GO(read_image_ids(m, &images, id_of));
+    for (size_t i = 0; i < n; i++) {
+        trial_origin origin = ndi_layout_trial(&m->l, i);
+        image[i] = id_of[origin.image];
+        subject[i] = origin.subject ? (int32_t)origin.subject : m->o->subject;
+        row_of[i] = (uint32_t)i;
+    }
+    if (m->o->average) GO(ndi_number_pairs(subject, image, n, row_of, &n_rows));
+    GO(list_members(m, row_of, n_rows));
+    GO(label_rows(m, subject, image, n_rows));
+    m->s->images = images;
+    images = (ids){ 0 };
+done:
+    ndi_free(id_of);
+    ndi_free(image);
+    ndi_free(row_of);
+    ndi_free(subject);
+    ndi_ids_free(&images);
+    return status;
+}
+
+/* ---- samples ---- */
+
+/* Trials can be read one by one where their samples lie together and, in packed files, where they are wanted in the order of the file. */
+static bool can_stream(const import *m)
+{
+    if (!m->l.compact || (m->a->fortran && m->a->n_dims > 1)) return false;
+    if (ndi_stream_concurrent(m->a->in)) return true;
+    for (size_t i = 0; i < m->l.n_trials; i++)
+        if (m->members[i] != i) return false;
+    return true;
+}
+
+static nd_status load_trial(const import *m, size_t trial, double *x)
+{
+    const layout *l = &m->l;
+    size_t offset = ndi_layout_trial(l, trial).offset;
+    if (!m->whole) return ndi_array_read_f64(m->a, offset, l->n_channels * l->n_samples, x);
+    for (size_t c = 0; c < l->n_channels; c++)
+        for (size_t t = 0; t < l->n_samples; t++) *x++ = (double)m->whole[offset + c * l->channel_stride + t * l->sample_stride];
+    return ND_OK;
+}
+
+/* One trial of the file, checked and normalised. */
+static nd_status prepare_trial(const import *m, size_t trial, size_t repetition, size_t row, double *x)
+{
+    const storage *s = m->s;
+    TRY(load_trial(m, trial, x));
+    for (size_t c = 0; c < s->n_channels; c++, x += s->n_samples) {
+        if (!ndi_finite_f64(x, s->n_samples))
+            return ndi_not_finite(m->path, trial, s->images.items[s->image[row]], s->repetition[row] + (int32_t)repetition, s->channels.items[c]);
+        ndi_normalise_f64(x, s->n_samples, m->o->normalise);
+    }
+    return ND_OK;
+}
+
+static nd_status make_row(const import *m, size_t row, worker *w, float *out)
+{
+    size_t n = m->s->n_channels * m->s->n_samples, first = m->begin[row], count = m->begin[row + 1] - first;
+    double *from = count > 1 ? w->sum : w->trial, scale = 1 / (double)count;
+    if (count > 1) memset(w->sum, 0, n * sizeof *w->sum);
+    for (size_t k = 0; k < count; k++) {
+        TRY(prepare_trial(m, m->members[first + k], k, row, w->trial));
+        for (size_t i = 0; count > 1 && i < n; i++) w->sum[i] += w->trial[i];
+    }
+    for (size_t i = 0; i < n; i++) out[i] = (float)(from[i] * scale);
+    return ND_OK;
+}
+
+/* Rows are handed out in order, so the first failure of all workers is the same for any number of them. */
+static void row_task(void *context, size_t task, size_t index)
+{
+    import *m = context;
+    worker *w = &m->workers[index];
+    if (w->status != ND_OK) return;
+    w->status = make_row(m, m->first + task, w, m->out + task * m->s->n_channels * m->s->n_samples);
+    w->row = m->first + task;
+    if (w->status != ND_OK) snprintf(w->message, sizeof w->message, "%s", nd_last_error());
+}
+
+/* Makes rows first .. first + count - 1. */
+static nd_status make_rows(void *context, size_t first, size_t count, float *out)
+{
+    import *m = context;
+    m->first = first;
+    m->out = out;
+    ndi_pool_run(m->p, count, row_task, m);
+    const worker *failed = NULL;
+    for (size_t i = 0; i < m->n_workers; i++)
+        if (m->workers[i].status != ND_OK && (!failed || m->workers[i].row < failed->row)) failed = &m->workers[i];
+    if (failed) return ndi_fail(failed->status, "%s", failed->message);
+    return ndi_progress_at(&m->report, m->begin[first + count]);
+}
+
+static size_t batch_of(const import *m)
+{
+    size_t per_trial = m->s->n_channels * m->s->n_samples * sizeof(double), rows = (size_t)BATCH_BYTES / per_trial * m->s->n_trials / m->l.n_trials;
+    return rows < 1 ? 1 : rows > MAX_BATCH ? MAX_BATCH : rows;
+}
+
+static nd_status start_workers(import *m)
+{
+    if (ndi_stream_concurrent(m->a->in) || m->whole) TRY(ndi_pool_create(&m->p, m->o->n_threads));
+    m->n_workers = ndi_pool_threads(m->p);
+    TRY(NEW(m->workers, m->n_workers));
+    for (size_t i = 0; i < m->n_workers; i++) {
+        TRY(NEW(m->workers[i].trial, m->s->n_channels * m->s->n_samples));
+        if (m->o->average) TRY(NEW(m->workers[i].sum, m->s->n_channels * m->s->n_samples));
+    }
+    return ND_OK;
+}
+
+/* ---- the whole ---- */
+
+static nd_status check_options(const nd_dataset_options *o)
+{
+    TRY(ndi_normalise_check(o->normalise));
+    CHECK(o->rate >= 0 && isfinite(o->rate), ND_ERR_ARGUMENT, "dataset: rate %g, expected more than 0, or 0 for unknown", o->rate);
+    CHECK(o->average == 0 || o->average == 1, ND_ERR_ARGUMENT, "dataset: average %d, expected 0 or 1", (int)o->average);
+    return ND_OK;
+}
+
+/* Everything but the samples. */
+static nd_status prepare(import *m)
+{
+    TRY(pick_array(m));
+    TRY(ndi_layout_set(&m->l, m->a, m->o->axes, m->path));
+    TRY(plan_rows(m));
+    TRY(name_channels(m));
+    TRY(set_timing(m));
+    if (!can_stream(m)) {
+        TRY(NEW(m->whole, m->a->n));
+        TRY(ndi_array_read_f32(m->a, 0, m->a->n, m->whole));
+    }
+    return start_workers(m);
+}
+
+static void finish(import *m)
+{
+    for (size_t i = 0; m->workers && i < m->n_workers; i++) {
+        ndi_free(m->workers[i].trial);
+        ndi_free(m->workers[i].sum);
+    }
+    ndi_free(m->workers);
+    ndi_pool_free(m->p);
+    ndi_free(m->members);
+    ndi_free(m->begin);
+    ndi_free(m->whole);
+    ndi_storage_free(m->s);
+    ndi_content_free(m->file);
+}
+
+static nd_status to_memory(import *m, nd_dataset **d)
+{
+    storage *s = m->s;
+    TRY(ndi_storage_alloc(s));
+    size_t batch = batch_of(m), n = 0;
+    for (size_t first = 0; first < s->n_trials; first += n) {
+        n = s->n_trials - first < batch ? s->n_trials - first : batch;
+        TRY(make_rows(m, first, n, s->owned + first * s->n_channels * s->n_samples));
+    }
+    m->s = NULL;
+    return ndi_dataset_of_storage(d, s);
+}
+
+static nd_status to_store(import *m, const char *path)
+{
+    text identity = { 0 };
+    const sample_source from = { make_rows, m, batch_of(m) };
+    nd_status status = ndi_import_identity(&identity, m->path, m->o);
+    if (status == ND_OK) status = ndi_store_write(path, m->s, &from, identity.s);
+    ndi_text_free(&identity);
+    return status;
+}
+
+/* A store has labels and timing of its own; what the options ask for beyond that is done on the view. */
+static nd_status open_store(nd_dataset **d, content *c, const char *path, const nd_dataset_options *o)
+{
+    if (o->variable || o->axes || o->images || o->partition || o->channels || o->rate > 0 || isfinite(o->start) || o->subject) {
+        ndi_content_free(c);
+        return ndi_fail(ND_ERR_ARGUMENT, "%s: is a store, which has names and times of its own; only normalise and average can be asked for", path);
+    }
+    nd_dataset *stored = NULL, *normal = NULL;
+    nd_status status;
+    GO(ndi_store_from_content(&stored, c, path));
+    if (o->normalise != ND_NORMALISE_NONE && o->normalise != stored->normalise) {
+        GO(ndi_prefix(ndi_dataset_normalise(&normal, stored, o->normalise), "%s", path));
+        ndi_dataset_free(stored);
+        stored = normal;
+    }
+    if (o->average) {
+        GO(ndi_dataset_average(d, stored));
+    } else {
+        *d = stored;
+        stored = NULL;
+    }
+done:
+    ndi_dataset_free(stored);
+    return status;
+}
+
+/* Reads into memory, or into the store if there is a path for one. */
+static nd_status read_source(nd_dataset **d, const char *source, const char *store, const nd_dataset_options *o, nd_progress_fn fn, void *user)
+{
+import m = {.path = source, .o = o };
+    bool is_store;
+    nd_dataset *view = NULL;
+    nd_status status;
+    GO(check_options(o));
+    GO(ndi_content_open(&m.file, source));
+    GO(ndi_store_is(m.file, &is_store));
+    if (is_store) {
+        content *c = m.file;
+        m.file = NULL;
+        GO(open_store(&view, c, source, o));
+        if (store) GO(ndi_dataset_save(view, store, fn, user));
+    } else {
+        GO(prepare(&m));
+        ndi_progress_begin(&m.report, fn, user, "read", "trials", 0, m.l.n_trials);
+        GO(store ? to_store(&m, store) : to_memory(&m, &view));
+    }
+    if (store) {
+        GO(ndi_store_open(d, store));
+    } else {
+        *d = view;
+        view = NULL;
+    }
+done:
+    ndi_dataset_free(view);
+    finish(&m);
+    return status;
+}
+
+nd_status ndi_dataset_open(nd_dataset **d, const char *path, const nd_dataset_options *o, nd_progress_fn fn, void *user)
+{
+    return read_source(d, path, NULL, o, fn, user);
+}
+
+nd_status ndi_dataset_import(nd_dataset **d, const char *source, const char *path, const nd_dataset_options *o, nd_progress_fn fn, void *user)
+{
+    return read_source(d, source, path, o, fn, user);
+}
+
+/* ---- identity ---- */
+
+static void add_file(text *t, const char *what, const char *path)
+{
+    struct stat about;
+    const char *slash = strrchr(path, '/');
+    if (stat(path, &about) != 0) memset(&about, 0, sizeof about);
+    ndi_text_add(t, "%s=%s size=%lld changed=%lld.%09ld ", what, slash ? slash + 1 : path, (long long)about.st_size, (long long)about.st_mtim.tv_sec,
+                 (long)about.st_mtim.tv_nsec);
+}
+
+nd_status ndi_import_identity(text *t, const char *path, const nd_dataset_options *o)
+{
+    const char *const words[][2] = { { "variable", o->variable }, { "axes", o->axes }, { "partition", o->partition }, { "channels", o->channels } };
+    add_file(t, "file", path);
+    if (o->images) add_file(t, "images", o->images);
+    for (size_t i = 0; i < COUNT(words); i++)
+        if (words[i][1]) ndi_text_add(t, "%s='%s' ", words[i][0], words[i][1]);
+    ndi_text_add(t, "rate=%.17g start=%.17g subject=%d normalise=%d average=%d", o->rate, o->start, (int)o->subject, (int)o->normalise,
+                 (int)o->average);
+    return ndi_text_status(t);
+}

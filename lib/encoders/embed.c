@@ -1,0 +1,155 @@
+/* Embedding trials in evaluation mode. What a call needs (threads, workspace) is a session; the encoder keeps the last one, so that the next call allocates nothing. */
+#include <string.h>
+
+#include "encoders/encoder.h"
+#include "math/vec.h"
+
+enum { MAX_BATCH = 64 };
+
+typedef struct session {
+    pool *threads;
+    workspace *w;
+    float *x; /* room for trials read from a dataset */
+} session;
+
+void ndi_session_free(session *s)
+{
+    if (!s) return;
+    ndi_workspace_free(s->w);
+    ndi_pool_free(s->threads);
+    ndi_free(s->x);
+    ndi_free(s);
+}
+
+/* The kept session if nobody else has it and it is large enough, else a new one. */
+static nd_status take_session(const nd_encoder *e, size_t n, session **out)
+{
+    nd_encoder *shared = (nd_encoder *)(uintptr_t)e; /* only its atomic slot changes */
+    size_t capacity = n < MAX_BATCH ? n : MAX_BATCH;
+    session *s = atomic_exchange(&shared->spare, NULL);
+    if (s && s->w->capacity >= capacity) {
+        *out = s;
+        return ND_OK;
+    }
+    ndi_session_free(s);
+    nd_status status = NEW(s, 1);
+    if (status != ND_OK) return status;
+    GO(ndi_pool_create(&s->threads, e->n_threads));
+    GO(ndi_workspace_create(&s->w, e->g, capacity, false, false, s->threads));
+    GO(NEW(s->x, capacity * e->s.channels * e->s.samples));
+    *out = s;
+    return ND_OK;
+done:
+    ndi_session_free(s);
+    return status;
+}
+
+static void give_back(const nd_encoder *e, session *s)
+{
+    nd_encoder *shared = (nd_encoder *)(uintptr_t)e;
+    session *expected = NULL;
+    if (!atomic_compare_exchange_strong(&shared->spare, &expected, s)) ndi_session_free(s);
+}
+
+static void embed_batch(const nd_encoder *e, session *s, const float *x, size_t n, float *embeddings)
+{
+    pass p = { .w = s->w, .B = n, .x = x, .params = e->params, .state = e->state };
+    uint32_t before = ndi_fp_begin();
+    ndi_forward(&p);
+    ndi_fp_end(before);
+    memcpy(embeddings, ndi_output(&p), n * e->s.dim * sizeof *embeddings);
+}
+
+static nd_status check_finite(const nd_encoder *e, const float *x, size_t n)
+{
+    size_t T = e->s.samples, rows = n * e->s.channels;
+    if (ndi_all_finite(x, rows * T)) return ND_OK;
+    size_t row = 0;
+    while (row + 1 < rows && ndi_all_finite(x + row * T, T)) row++;
+    return ndi_fail(ND_ERR_NUMERIC, "embed: trial %zu, channel %zu: a sample is not finite", row / e->s.channels, row % e->s.channels);
+}
+
+nd_status ndi_encoder_embed(const nd_encoder *e, const float *x, size_t n, float *embeddings)
+{
+    if (n == 0) return ND_OK;
+    TRY(check_finite(e, x, n));
+    session *s;
+    TRY(take_session(e, n, &s));
+    size_t size = e->s.channels * e->s.samples;
+    for (size_t first = 0; first < n; first += MAX_BATCH) {
+        size_t count = n - first < MAX_BATCH ? n - first : MAX_BATCH;
+        embed_batch(e, s, x + first * size, count, embeddings + first * e->s.dim);
+    }
+    give_back(e, s);
+    return ND_OK;
+}
+
+typedef struct reading {
+    const nd_dataset *d;
+    size_t first, size;
+    float *x;
+} reading;
+
+static void read_trial(void *context, size_t task, size_t worker)
+{
+    (void)worker;
+    const reading *r = context;
+    ndi_dataset_read(r->d, r->first + task, r->x + task * r->size);
+}
+
+static nd_status embed_all(const nd_encoder *e, session *s, const nd_dataset *d, float *embeddings, progress *p)
+{
+    size_t n = ndi_dataset_trials(d);
+    reading r = { d, 0, e->s.channels * e->s.samples, s->x };
+    for (size_t first = 0; first < n; first += MAX_BATCH) {
+        size_t count = n - first < MAX_BATCH ? n - first : MAX_BATCH;
+        r.first = first;
+        ndi_pool_run(s->threads, count, read_trial, &r);
+        TRY(check_finite(e, s->x, count));
+        embed_batch(e, s, s->x, count, embeddings + first * e->s.dim);
+        TRY(ndi_progress_at(p, first + count));
+    }
+    return ND_OK;
+}
+
+nd_status ndi_encoder_embed_dataset(const nd_encoder *e, const nd_dataset *d, float *embeddings, size_t capacity, nd_progress_fn fn, void *user)
+{
+    size_t n = ndi_dataset_trials(d);
+    TRY(ndi_encoder_check_dataset(e, d));
+    CHECK(capacity / e->s.dim >= n, ND_ERR_BUFFER, "embed: room for %zu numbers, need %zu x %zu", capacity, n, e->s.dim);
+    if (n == 0) return ND_OK;
+    session *s;
+    TRY(take_session(e, n, &s));
+    progress p;
+    ndi_progress_begin(&p, fn, user, "embed", "trials", 0, n);
+    nd_status status = embed_all(e, s, d, embeddings, &p);
+    give_back(e, s);
+    return status;
+}
+
+static nd_status check_channels(const json_t *names, const nd_dataset *d)
+{
+    for (size_t i = 0; i < json_array_size(names) && i < ndi_dataset_channels(d); i++) {
+        const char *expected = json_string_value(json_array_get(names, i)), *found = ndi_dataset_channel(d, i);
+        CHECK(!expected || strcmp(expected, found) == 0, ND_ERR_ARGUMENT, "encoder: channel %zu: the dataset has '%s', the encoder was made for '%s'", i, found, expected);
+    }
+    return ND_OK;
+}
+
+nd_status ndi_encoder_check_dataset(const nd_encoder *e, const nd_dataset *d)
+{
+    size_t C = ndi_dataset_channels(d), T = ndi_dataset_samples(d);
+    CHECK(C == e->s.channels && T == e->s.samples, ND_ERR_ARGUMENT, "encoder: the dataset has %zu channels x %zu samples, the encoder takes %zu x %zu", C, T, e->s.channels,
+          e->s.samples);
+    const json_t *input = json_object_get(e->meta, "input");
+    if (!input) return ND_OK;
+    TRY(check_channels(json_object_get(input, "channels"), d));
+    double rate = json_number_value(json_object_get(input, "rate")), start = json_number_value(json_object_get(input, "start"));
+    CHECK(rate == ndi_dataset_rate(d), ND_ERR_ARGUMENT, "encoder: the dataset has %g samples per second, the encoder was made for %g", ndi_dataset_rate(d), rate);
+    double shift = start - ndi_dataset_start(d);
+    CHECK(shift < 1e-6 && shift > -1e-6, ND_ERR_ARGUMENT, "encoder: the dataset starts at %g s, the encoder was made for %g s", ndi_dataset_start(d), start);
+    json_int_t normalise = json_integer_value(json_object_get(input, "normalise"));
+    CHECK(normalise == ndi_dataset_normalised(d), ND_ERR_ARGUMENT, "encoder: the dataset is normalised by rule %d, the encoder was made for rule %d",
+          (int)ndi_dataset_normalised(d), (int)normalise);
+    return ND_OK;
+}

@@ -1,0 +1,87 @@
+/* An encoder: one row of the table (architecture), a spec (its hyper-parameters and sizes), the graph built from them, the values. */
+#ifndef NDI_ENCODER_H
+#define NDI_ENCODER_H
+
+#include <jansson.h>
+#include <stdatomic.h>
+
+#include "base/text.h"
+#include "data/dataset.h"
+#include "neurodecode/encoder.h"
+#include "nn/graph.h"
+
+typedef struct param {
+    const char *name;
+    bool whole;
+    double value, reference, min, max;
+    const char *meaning;
+} param;
+
+enum { NDI_MAX_PARAMS = 24 };
+
+typedef struct spec {
+    const struct encoder_kind *kind;
+    double values[NDI_MAX_PARAMS];
+    bool given[NDI_MAX_PARAMS];      /* named in the text */
+    size_t channels, samples, dim;
+} spec;
+
+/* What a closed form is fitted on: trials and, for each, its target. */
+typedef struct fit_data {
+    const nd_dataset *dataset;
+    const size_t *trials;
+    size_t n;
+    const float *const *targets;     /* n rows of dim */
+    pool *threads;
+    progress *progress;
+} fit_data;
+
+/* One architecture: one file, one row in encoders.c. */
+typedef struct encoder_kind {
+    const char *name, *title, *source;
+    const param *params;
+    size_t n_params;
+    const char *dim_tensor;          /* its first extent is the embedding size */
+    void (*build)(graph *g, const spec *s);
+    nd_status (*fit)(nd_encoder *e, const fit_data *data); /* NULL: trained step by step */
+} encoder_kind;
+
+extern const encoder_kind *const ndi_encoder_kinds[]; /* NULL-terminated */
+nd_status ndi_encoder_kind_find(const char *name, const encoder_kind **kind); /* the error lists the table */
+
+double ndi_get(const spec *s, const char *name);
+static inline size_t ndi_get_size(const spec *s, const char *name) { return (size_t)ndi_get(s, name); }
+nd_status ndi_spec_parse(spec *s, const encoder_kind *kind, const char *list); /* "name=value ..." over the defaults */
+void ndi_spec_format(const spec *s, text *t);
+
+struct nd_encoder {
+    atomic_int references;
+    spec s;
+    graph *g;
+    float *params, *state;
+    int32_t n_threads;
+    json_t *meta;                    /* object */
+    char *params_text, *meta_text;
+    _Atomic(struct session *) spare; /* what the last embed used, for the next */
+};
+
+nd_status ndi_encoder_create(nd_encoder **e, const encoder_kind *kind, const nd_encoder_options *o);
+nd_status ndi_encoder_create_for(nd_encoder **e, const encoder_kind *kind, const nd_dataset *d, const nd_encoder_options *o);
+nd_encoder *ndi_encoder_ref(nd_encoder *e);
+void ndi_encoder_free(nd_encoder *e);
+nd_status ndi_encoder_set_meta(nd_encoder *e, const char *key, json_t *value); /* takes the value, also on failure; NULL value = out of memory */
+nd_status ndi_encoder_layers(const nd_encoder *e, text *t);
+float *ndi_encoder_values(const nd_encoder *e, const tensor *t);
+
+/* weights.c */
+nd_status ndi_encoder_save(const nd_encoder *e, const char *path);
+nd_status ndi_encoder_open(nd_encoder **e, const char *path, const nd_encoder_options *o);
+nd_status ndi_encoder_open_weights(nd_encoder **e, const encoder_kind *kind, const char *path, const nd_encoder_options *o);
+
+/* embed.c */
+nd_status ndi_encoder_embed(const nd_encoder *e, const float *x, size_t n, float *embeddings);
+nd_status ndi_encoder_embed_dataset(const nd_encoder *e, const nd_dataset *d, float *embeddings, size_t capacity, nd_progress_fn progress, void *user);
+void ndi_session_free(struct session *s);
+nd_status ndi_encoder_check_dataset(const nd_encoder *e, const nd_dataset *d); /* channels, samples, rate, window, normalisation */
+
+#endif

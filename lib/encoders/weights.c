@@ -1,0 +1,239 @@
+/* Encoders in files. Ours are safetensors whose metadata say everything; foreign ones are PyTorch state dicts whose tensors are found by name. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "encoders/encoder.h"
+#include "io/format.h"
+#include "io/json.h"
+
+static const char backbone[] = "brain_backbone.", state_dict[] = "state/";
+
+/* ---- writing ---- */
+
+static void put_tensors(const nd_encoder *e, put_array *arrays, int64_t *counters)
+{
+    for (int i = 0; i < e->g->n_tensors; i++) {
+        const tensor *t = &e->g->tensors[i];
+        put_array *a = &arrays[i];
+        a->name = t->name;
+        a->n_dims = t->n_dims;
+        memcpy(a->shape, t->shape, t->n_dims * sizeof *a->shape);
+        counters[i] = (int64_t)ndi_encoder_values(e, t)[0];
+        a->type = t->counter ? DTYPE_I64 : DTYPE_F32;
+        a->data = t->counter ? (const void *)&counters[i] : (const void *)ndi_encoder_values(e, t);
+    }
+}
+
+static nd_status describe(const nd_encoder *e, text *t)
+{
+    json_t *o = json_pack("{s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:s}", "neurodecode.kind", "encoder", "neurodecode.version", nd_version(), "encoder", e->s.kind->name, "params",
+                          e->params_text, "n_channels", (json_int_t)e->s.channels, "n_samples", (json_int_t)e->s.samples, "embed_dim", (json_int_t)e->s.dim, "encoder.metadata",
+                          e->meta_text);
+    CHECK(o, ND_ERR_MEMORY, "encoder: out of memory");
+    nd_status status = ndi_json_dump(o, t);
+    json_decref(o);
+    return status;
+}
+
+nd_status ndi_encoder_save(const nd_encoder *e, const char *path)
+{
+    size_t n = (size_t)e->g->n_tensors;
+    put_array *arrays = NULL;
+    int64_t *counters = NULL;
+    text metadata = { 0 };
+    nd_status status = describe(e, &metadata);
+    if (status != ND_OK) goto done;
+    GO(NEW(arrays, n));
+    GO(NEW(counters, n));
+    put_tensors(e, arrays, counters);
+    put what = { .arrays = arrays, .n_arrays = n, .metadata = metadata.s };
+    status = ndi_format_write(path, "safetensors", &what);
+done:
+    ndi_text_free(&metadata);
+    ndi_free(arrays);
+    ndi_free(counters);
+    return status;
+}
+
+/* ---- reading ---- */
+
+/* The array of a file that holds a tensor: by its name, without the backbone's prefix, and either below "state/". */
+static const array *find_array(const content *c, const char *name)
+{
+    const char *bare = strncmp(name, backbone, strlen(backbone)) == 0 ? name + strlen(backbone) : name;
+    const char *candidates[] = { name, bare };
+    for (size_t i = 0; i < 2 * COUNT(candidates); i++) {
+        char full[160];
+        ndi_format(full, sizeof full, "%s%s", i < COUNT(candidates) ? "" : state_dict, candidates[i % COUNT(candidates)]);
+        const array *a = ndi_content_array(c, full);
+        if (a) return a;
+    }
+    return NULL;
+}
+
+static void add_shape(text *t, size_t n_dims, const size_t *dims)
+{
+    ndi_text_add(t, "(");
+    for (size_t i = 0; i < n_dims; i++) ndi_text_add(t, "%s%zu", i ? ", " : "", dims[i]);
+    ndi_text_add(t, ")");
+}
+
+static bool same_shape(const tensor *t, const array *a) { return t->n_dims == a->n_dims && memcmp(t->shape, a->shape, t->n_dims * sizeof *t->shape) == 0; }
+
+static void list_missing_and_misshapen(const nd_encoder *e, const content *c, text *problems)
+{
+    for (int i = 0; i < e->g->n_tensors; i++) {
+        const tensor *t = &e->g->tensors[i];
+        const array *a = find_array(c, t->name);
+        if (!a && !t->counter) ndi_text_add(problems, "; %s is missing", t->name);
+        if (!a || same_shape(t, a)) continue;
+        ndi_text_add(problems, "; %s has shape ", t->name);
+        add_shape(problems, a->n_dims, a->shape);
+        ndi_text_add(problems, ", expected ");
+        add_shape(problems, t->n_dims, t->shape);
+    }
+}
+
+/* What the file has and the encoder lacks. A file with a folder "state/" may hold other things beside it. */
+static void list_extra(const nd_encoder *e, const content *c, text *problems)
+{
+    bool folder = false;
+    for (size_t i = 0; i < c->n_arrays; i++) folder |= strncmp(c->arrays[i].name, state_dict, strlen(state_dict)) == 0;
+    for (size_t i = 0; i < c->n_arrays; i++) {
+        const char *name = c->arrays[i].name;
+        if (folder && strncmp(name, state_dict, strlen(state_dict)) != 0) continue;
+        bool known = false;
+        for (int k = 0; k < e->g->n_tensors && !known; k++) known = find_array(c, e->g->tensors[k].name) == &c->arrays[i];
+        if (!known) ndi_text_add(problems, "; %s is not part of this encoder", name);
+    }
+}
+
+static nd_status check_tensors(const nd_encoder *e, const content *c, const char *path)
+{
+    text problems = { 0 };
+    list_missing_and_misshapen(e, c, &problems);
+    list_extra(e, c, &problems);
+    nd_status status = ndi_text_status(&problems);
+    if (status == ND_OK && problems.n > 0) status = ndi_fail(ND_ERR_FORMAT, "%s: does not fit encoder %s: %s", path, e->s.kind->name, problems.s + 2);
+    ndi_text_free(&problems);
+    return status;
+}
+
+static nd_status read_tensors(nd_encoder *e, const content *c, const char *path)
+{
+    TRY(check_tensors(e, c, path));
+    for (int i = 0; i < e->g->n_tensors; i++) {
+        const tensor *t = &e->g->tensors[i];
+        const array *a = find_array(c, t->name);
+        if (a) TRY(ndi_array_read_f32(a, 0, t->n, ndi_encoder_values(e, t)));
+    }
+    return ND_OK;
+}
+
+static const char *text_of(const json_t *o, const char *key) { return json_string_value(json_object_get(o, key)); }
+
+static size_t size_of(const json_t *o, const char *key)
+{
+    const char *s = text_of(o, key);
+    return s ? (size_t)strtoull(s, NULL, 10) : 0;
+}
+
+static nd_status agree(const char *path, const char *what, size_t wanted, size_t found)
+{
+    CHECK(wanted == 0 || wanted == found, ND_ERR_ARGUMENT, "%s: %s: the encoder has %zu, expected %zu", path, what, found, wanted);
+    return ND_OK;
+}
+
+/* Builds the encoder that a file of ours describes. */
+static nd_status create_described(nd_encoder **e, const json_t *o, const char *path, const nd_encoder_options *given)
+{
+    const char *kind_name = text_of(o, "encoder"), *meta = text_of(o, "encoder.metadata");
+    CHECK(kind_name && text_of(o, "params") && meta, ND_ERR_FORMAT, "%s: metadata: encoder, params or encoder.metadata is missing", path);
+    const encoder_kind *kind;
+    TRY(ndi_prefix(ndi_encoder_kind_find(kind_name, &kind), "%s", path));
+    nd_encoder_options options = *given;
+    options.params = text_of(o, "params");
+    options.n_channels = size_of(o, "n_channels");
+    options.n_samples = size_of(o, "n_samples");
+    options.embed_dim = size_of(o, "embed_dim");
+    TRY(agree(path, "channels", given->n_channels, options.n_channels));
+    TRY(agree(path, "samples", given->n_samples, options.n_samples));
+    TRY(agree(path, "embedding size", given->embed_dim, options.embed_dim));
+    TRY(ndi_prefix(ndi_encoder_create(e, kind, &options), "%s", path));
+    json_t *parsed;
+    TRY(ndi_json_parse(&parsed, meta, strlen(meta), path));
+    if (!json_is_object(parsed)) {
+        json_decref(parsed);
+        return ndi_fail(ND_ERR_FORMAT, "%s: metadata: encoder.metadata is not a JSON object", path);
+    }
+    json_decref((*e)->meta);
+    (*e)->meta = parsed;
+    json_t *version = json_string(text_of(o, "neurodecode.version"));
+    return ndi_encoder_set_meta(*e, "version", version ? version : json_string("unknown"));
+}
+
+static nd_status read_described(nd_encoder **e, const content *c, const char *path, const nd_encoder_options *given)
+{
+    json_t *o = NULL;
+    if (c->metadata) TRY(ndi_json_parse(&o, c->metadata, strlen(c->metadata), path));
+    const char *what = o ? text_of(o, "neurodecode.kind") : NULL;
+    nd_status status;
+    if (!what)
+        status = ndi_fail(ND_ERR_FORMAT, "%s: no metadata of this library; name the encoder to open plain weights", path);
+    else if (strcmp(what, "encoder") != 0)
+        status = ndi_fail(ND_ERR_FORMAT, "%s: is a %s, expected an encoder", path, what);
+    else
+        status = create_described(e, o, path, given);
+    json_decref(o);
+    return status == ND_OK ? read_tensors(*e, c, path) : status;
+}
+
+nd_status ndi_encoder_open(nd_encoder **encoder, const char *path, const nd_encoder_options *o)
+{
+    content *c;
+    nd_encoder *e = NULL;
+    TRY(ndi_content_open(&c, path));
+    nd_status status = read_described(&e, c, path, o);
+    ndi_content_free(c);
+    if (status == ND_OK)
+        *encoder = e;
+    else
+        ndi_encoder_free(e);
+    return status;
+}
+
+/* Hyper-parameters of foreign weights: as given, the final layer as the file has it, the embedding size from a tensor that ends in it. */
+static nd_status infer(const encoder_kind *kind, const content *c, const char *path, nd_encoder_options *o, text *params)
+{
+    spec s;
+    TRY(ndi_spec_parse(&s, kind, o->params));
+    ndi_text_add(params, "%s", o->params ? o->params : "");
+    for (size_t i = 0; i < kind->n_params; i++)
+        if (strcmp(kind->params[i].name, "repr") == 0 && !s.given[i]) ndi_text_add(params, " repr=%d", find_array(c, "repr_layer.weight") != NULL);
+    TRY(ndi_text_status(params));
+    o->params = params->s;
+    if (o->embed_dim != 0) return ND_OK;
+    const array *a = find_array(c, kind->dim_tensor);
+    CHECK(a && a->n_dims > 0, ND_ERR_FORMAT, "%s: does not fit encoder %s: %s is missing", path, kind->name, kind->dim_tensor);
+    o->embed_dim = a->shape[0];
+    return ND_OK;
+}
+
+nd_status ndi_encoder_open_weights(nd_encoder **encoder, const encoder_kind *kind, const char *path, const nd_encoder_options *given)
+{
+    content *c;
+    nd_encoder *e = NULL;
+    nd_encoder_options o = *given;
+    text params = { 0 };
+    TRY(ndi_content_open(&c, path));
+    nd_status status = infer(kind, c, path, &o, &params);
+    if (status == ND_OK) status = ndi_prefix(ndi_encoder_create(&e, kind, &o), "%s", path);
+    if (status == ND_OK) status = read_tensors(e, c, path);
+    ndi_text_free(&params);
+    ndi_content_free(c);
+    if (status == ND_OK)
+        *encoder = e;
+    else
+        ndi_encoder_free(e);
+    return status;
+}

@@ -1,0 +1,33 @@
+/* Element-wise kernels with run-time dispatch: one source (vec_kernels.c) compiled for several instruction sets, one table chosen at load. All give the same bits on
+ * every instruction set: sums run over 16 fixed lanes, products and sums are rounded separately. */
+#ifndef NDI_VEC_H
+#define NDI_VEC_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+typedef struct vec_kernels {
+    const char *name; /* "baseline", "avx2", "avx512" */
+    void (*exp)(const float *x, float *y, size_t n);                                   /* relative error < 2.5e-7 over the float range; 0 and inf beyond */
+    void (*elu)(const float *x, float *y, size_t n);                                   /* x > 0 ? x : exp(x) - 1, absolute error < 1.2e-7 */
+    void (*gelu)(const float *x, float *y, size_t n);                                  /* x Phi(x) by erf, absolute error < 4e-7 max(1, |x|) */
+    void (*gelu_grad)(const float *x, const float *dy, float *dx, size_t n);           /* dx = dy (Phi(x) + x phi(x)) */
+    float (*dot)(const float *a, const float *b, size_t n);
+    float (*sum)(const float *x, size_t n);
+    float (*max)(const float *x, size_t n);                                            /* n > 0 */
+    void (*axpy)(float alpha, const float *x, float *y, size_t n);                     /* y += alpha x */
+    void (*scale_shift)(float a, float b, const float *x, float *y, size_t n);         /* y = a x + b */
+    float (*exp_sum)(const float *x, float shift, float *y, size_t n);                 /* y = exp(x - shift), returns the sum */
+} vec_kernels;
+
+/* The table in use. ND_CPU=baseline|avx2|avx512 in the environment at load limits the choice, for tests. */
+extern const vec_kernels *ndi_vec;
+
+/* In place: x = softmax(x); returns log(sum(exp(x))). */
+float ndi_softmax(float *x, size_t n);
+
+bool ndi_all_finite(const float *x, size_t n);
+double ndi_sum_f64(const float *x, size_t n);                     /* in double, fixed order */
+double ndi_dot_f64(const float *a, const float *b, size_t n);
+
+#endif

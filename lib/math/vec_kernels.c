@@ -1,0 +1,138 @@
+/* The element-wise kernels in plain C, compiled once per instruction set: ND_ISA is the name ("baseline", "avx2", "avx512"). The compiler vectorises the loops; nothing here depends on the
+ * width, so every set gives the same bits.
+ *
+ * exp: x = n ln 2 + r with |r| <= ln 2 / 2, polynomial of degree 6 in r (the Taylor series, last coefficients adjusted for the interval), scaled by 2^n in two halves.
+ * erf: Abramowitz and Stegun 7.1.26, absolute error 1.5e-7. */
+#include "math/vec.h"
+
+#include <float.h>
+#include <math.h>
+#include <stdint.h>
+#include <string.h>
+
+#define PASTE_(a, b) a##b
+#define PASTE(a, b) PASTE_(a, b)
+#define TEXT_(a) #a
+#define TEXT(a) TEXT_(a)
+
+enum { LANES = 32 };
+
+static inline float from_bits(uint32_t bits)
+{
+    float f;
+    memcpy(&f, &bits, sizeof f);
+    return f;
+}
+
+static inline float exp1(float x)
+{
+    const float lowest = -87.33654f, highest = 88.72283f;
+    float c = x < lowest ? lowest : x > highest ? highest : x;
+    const float magic = 12582912.0f; /* 1.5 * 2^23: adding it rounds to a whole number */
+    float n = (c * 1.44269504f + magic) - magic;
+    float r = (c - n * 0.693359375f) - n * -2.12194440e-4f;
+    float p = 1.9875691500e-4f;
+    p = p * r + 1.3981999507e-3f;
+    p = p * r + 8.3334519073e-3f;
+    p = p * r + 4.1665795894e-2f;
+    p = p * r + 1.6666665459e-1f;
+    p = p * r + 5.0000001201e-1f;
+    p = (p * (r * r) + r) + 1.0f;
+    int32_t whole = (int32_t)n, half = whole / 2;
+    float y = p * from_bits((uint32_t)(half + 127) << 23) * from_bits((uint32_t)(whole - half + 127) << 23);
+    y = x < lowest ? 0.0f : y;
+    y = x > highest ? INFINITY : y;
+    return x == x ? y : x;
+}
+
+/* Phi(x), the normal distribution function, and e = exp(-x^2 / 2). */
+static inline float phi_cdf(float x, float *e)
+{
+    float a = x < 0 ? -x : x;
+    float t = 1.0f / (1.0f + (0.3275911f * 0.70710678f) * a);
+    *e = exp1(-0.5f * (a * a));
+    float p = ((((1.061405429f * t - 1.453152027f) * t + 1.421413741f) * t - 0.284496736f) * t + 0.254829592f) * t;
+    float tail = 0.5f * (p * *e);
+    return x < 0 ? tail : 1.0f - tail;
+}
+
+static void k_exp(const float *x, float *y, size_t n)
+{
+    for (size_t i = 0; i < n; i++) y[i] = exp1(x[i]);
+}
+
+static void k_elu(const float *x, float *y, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        float e = exp1(x[i] < 0 ? x[i] : 0.0f) - 1.0f;
+        y[i] = x[i] > 0 ? x[i] : e;
+    }
+}
+
+static void k_gelu(const float *x, float *y, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        float e;
+        y[i] = x[i] * phi_cdf(x[i], &e);
+    }
+}
+
+static void k_gelu_grad(const float *x, const float *dy, float *dx, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        float e, p = phi_cdf(x[i], &e);
+        dx[i] = dy[i] * (p + x[i] * (e * 0.39894228f));
+    }
+}
+
+static float add_lanes(float *s)
+{
+    for (size_t width = LANES / 2; width > 0; width /= 2)
+        for (size_t j = 0; j < width; j++) s[j] += s[j + width];
+    return s[0];
+}
+
+static float k_dot(const float *a, const float *b, size_t n)
+{
+    float s[LANES] = { 0 };
+    size_t i = 0;
+    for (; i + LANES <= n; i += LANES)
+        for (size_t j = 0; j < LANES; j++) s[j] += a[i + j] * b[i + j];
+    for (size_t j = 0; i < n; i++, j++) s[j] += a[i] * b[i];
+    return add_lanes(s);
+}
+
+static float k_sum(const float *x, size_t n)
+{
+    float s[LANES] = { 0 };
+    size_t i = 0;
+    for (; i + LANES <= n; i += LANES)
+        for (size_t j = 0; j < LANES; j++) s[j] += x[i + j];
+    for (size_t j = 0; i < n; i++, j++) s[j] += x[i];
+    return add_lanes(s);
+}
+
+static float k_max(const float *x, size_t n)
+{
+    float m = x[0];
+    for (size_t i = 1; i < n; i++) m = x[i] > m ? x[i] : m;
+    return m;
+}
+
+static void k_axpy(float alpha, const float *x, float *y, size_t n)
+{
+    for (size_t i = 0; i < n; i++) y[i] += alpha * x[i];
+}
+
+static void k_scale_shift(float a, float b, const float *x, float *y, size_t n)
+{
+    for (size_t i = 0; i < n; i++) y[i] = a * x[i] + b;
+}
+
+static float k_exp_sum(const float *x, float shift, float *y, size_t n)
+{
+    for (size_t i = 0; i < n; i++) y[i] = exp1(x[i] - shift);
+    return k_sum(y, n);
+}
+
+const vec_kernels PASTE(ndi_vec_, ND_ISA) = { TEXT(ND_ISA), k_exp, k_elu, k_gelu, k_gelu_grad, k_dot, k_sum, k_max, k_axpy, k_scale_shift, k_exp_sum };

@@ -1,0 +1,139 @@
+/* The whole contract of the network layer: an encoder's build() adds nodes to a graph, a workspace holds what a pass over a batch needs, an op computes one kind of node.
+ *
+ * Letters: B trials in a batch, M maps, H rows (channels), T samples, F filters, K kernel. x input, y output, w weights; dx, dy, dw gradients. Everything is float32, C order, trial
+ * first. Nodes stand in topological order; node 0 is the input. */
+#ifndef NDI_GRAPH_H
+#define NDI_GRAPH_H
+
+#include <stdbool.h>
+
+#include "base/mem.h"
+#include "base/pool.h"
+
+/* What one trial looks like at a node: maps x rows x samples. A vector of n is n x 1 x 1. */
+typedef struct shape {
+    size_t maps, rows, samples;
+} shape;
+
+static inline size_t ndi_shape_size(shape s) { return s.maps * s.rows * s.samples; }
+
+typedef struct tensor {
+    char name[112];     /* state-dict name */
+    size_t n_dims, shape[4], n;
+    size_t at;          /* offset of its values among the graph's parameters or, for a buffer, its state */
+    bool trainable;
+    bool counter;       /* a buffer that is a whole number without dimensions in files */
+    float start, bound; /* initial values: start + U(-bound, bound) */
+} tensor;
+
+typedef struct graph graph;
+typedef struct pass pass;
+typedef struct node node;
+
+/* One kind of operation: one file, one constructor function that adds a node of it. */
+typedef struct op {
+    const char *name;
+    void (*forward)(const pass *p, const node *n);
+    void (*backward)(const pass *p, const node *n); /* writes ndi_dx() unless NULL, adds to ndi_dw() */
+} op;
+
+struct node {
+    const op *op;
+    char name[96];              /* of the layer, prefix of its tensors' names */
+    int index, in[2], n_in;
+    shape x, out;               /* of the first input; of the result */
+    size_t a[4];                /* the op's whole-number attributes */
+    float r;                    /* its real one */
+    int first_tensor, n_tensors;
+    uint64_t multiply_adds;     /* forward, one trial */
+    size_t saved;               /* floats kept from forward for backward, per batch */
+    size_t saved_each;          /* the same, per trial */
+    size_t scratch;             /* floats per worker */
+    size_t partial;             /* floats per chunk of trials, for sums over the batch */
+    bool in_place;              /* y and dx may stand where x and dy stood */
+    bool grad_in_place;         /* only dx may stand where dy stood */
+    bool keeps_y;               /* backward reads y: nobody may overwrite it */
+    int n_consumers, last_consumer;
+};
+
+struct graph {
+    char encoder[32];           /* for messages */
+    node *nodes;
+    int n_nodes, nodes_capacity;
+    tensor *tensors;
+    int n_tensors, tensors_capacity;
+    size_t n_params, n_state;   /* floats */
+    nd_status status;           /* sticks at the first failure, as the error flag of stdio does */
+};
+
+/* Building. ndi_node_add returns a node to fill, or NULL once the graph has failed; ndi_node_done returns its index. */
+nd_status ndi_graph_create(graph **g, const char *encoder, shape input);
+void ndi_graph_free(graph *g);
+node *ndi_node_add(graph *g, const op *kind, const char *name, int x);
+int ndi_node_done(graph *g, node *n);
+void ndi_tensor_add(graph *g, node *n, const char *suffix, bool trainable, float start, float bound, size_t n_dims, const size_t *shape);
+int ndi_graph_fail(graph *g, const node *n, const char *format, ...) __attribute__((format(printf, 3, 4))); /* "encoder: layer (op): …"; returns -1 */
+const tensor *ndi_graph_tensor(const graph *g, const char *name);
+void ndi_graph_init(const graph *g, uint64_t seed, float *params, float *state);
+shape ndi_graph_out(const graph *g);
+
+/* The memory of passes over up to `capacity` trials. */
+typedef struct workspace {
+    const graph *g;
+    pool *threads;
+    size_t capacity;
+    bool backward, input_grad;
+    float *block;
+    float **y, **dy;            /* per node; shared where in place */
+    float **saved;              /* per node */
+    float *scratch, *partial, *detour;
+    size_t scratch_stride, partial_stride, detour_stride;
+} workspace;
+
+nd_status ndi_workspace_create(workspace **w, const graph *g, size_t capacity, bool backward, bool input_grad, pool *threads);
+void ndi_workspace_free(workspace *w);
+
+/* One pass. `new_state` and `grads` are NULL where nothing is trained. */
+struct pass {
+    workspace *w;
+    size_t B;
+    bool training;              /* batch statistics, dropout */
+    uint64_t seed;
+    uint32_t step;              /* of the optimiser: dropout masks follow from seed, step, node and element */
+    const float *x;             /* B trials */
+    const float *params, *state;
+    float *new_state, *grads;
+};
+
+void ndi_forward(const pass *p);                        /* result in ndi_y of the last node */
+float *ndi_output(const pass *p);                       /* B x embedding */
+float *ndi_output_grad(const pass *p);                  /* to be filled before ndi_backward */
+void ndi_backward(const pass *p);                       /* overwrites grads */
+const float *ndi_input_grad(const pass *p);             /* B trials; only with input_grad */
+
+/* For ops. */
+const float *ndi_x(const pass *p, const node *n, int input);
+float *ndi_y(const pass *p, const node *n);
+const float *ndi_dy(const pass *p, const node *n);
+float *ndi_dx(const pass *p, const node *n, int input); /* to overwrite; NULL = not wanted */
+const float *ndi_w(const pass *p, const node *n, int tensor);
+float *ndi_dw(const pass *p, const node *n, int tensor);
+const float *ndi_state(const pass *p, const node *n, int tensor);
+float *ndi_new_state(const pass *p, const node *n, int tensor);
+float *ndi_saved(const pass *p, const node *n);
+float *ndi_scratch(const pass *p, size_t worker);
+float *ndi_partial(const pass *p, size_t chunk);
+
+/* Trials in chunks whose number depends on B alone: fn(p, n, first, count, chunk, worker) on the pool. */
+typedef void (*chunk_fn)(const pass *p, const node *n, size_t first, size_t count, size_t chunk, size_t worker);
+void ndi_for_chunks(const pass *p, const node *n, chunk_fn fn);
+size_t ndi_chunks(size_t B);
+
+/* into[i] += sum over chunks, in order, of ndi_partial(chunk)[at + i]. */
+void ndi_add_partials(const pass *p, size_t at, size_t n, float *into);
+
+/* Elements of the whole batch in blocks of fixed size: fn(p, n, first, count). */
+typedef void (*block_fn)(const pass *p, const node *n, size_t first, size_t count);
+void ndi_for_blocks(const pass *p, const node *n, size_t n_elements, block_fn fn);
+
+#endif

@@ -1,0 +1,21 @@
+/* The operations: each of these is one file, op_<name>.c, and adds one node to a graph. All return the node's index, -1 once the graph has failed. `name` is the layer's name in the
+ * reference implementation's state dict; layers without parameters take any name. */
+#ifndef NDI_OPS_H
+#define NDI_OPS_H
+
+#include "nn/graph.h"
+
+/* Temporal convolution of a single map by `maps` filters of `kernel` taps, then the mean over `width` samples every `stride`: 1 x C x T -> F x C x P. width = stride = 1 is the plain convolution. */
+int ndi_conv_time(graph *g, int x, const char *name, size_t maps, size_t kernel, size_t width, size_t stride);
+/* Spatial convolution over all rows at once: M x H x T -> F x 1 x T. With one row it is the 1 x 1 convolution. */
+int ndi_conv_space(graph *g, int x, const char *name, size_t maps);
+int ndi_batch_norm(graph *g, int x, const char *name);            /* per map over trials, rows and samples */
+int ndi_layer_norm(graph *g, int x, const char *name);            /* over the whole vector of a trial */
+int ndi_elu(graph *g, int x);
+int ndi_gelu(graph *g, int x);
+int ndi_dropout(graph *g, int x, double rate);
+int ndi_flatten(graph *g, int x, bool samples_first);             /* to a vector: maps, rows, samples; or samples, rows, maps with the maps fastest */
+int ndi_linear(graph *g, int x, const char *name, size_t dim);
+int ndi_add(graph *g, int a, int b);
+
+#endif

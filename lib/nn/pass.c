@@ -1,0 +1,192 @@
+/* Running a graph: the memory of a pass, the loop up, the loop down, and what ops use to cut their work. */
+#include "nn/graph.h"
+
+#include <string.h>
+
+#include "math/vec.h"
+
+enum { MAX_CHUNKS = 32, BLOCK = 16384, LINE = 16 /* floats in a cache line */ };
+
+static size_t padded(size_t n) { return (n + LINE - 1) / LINE * LINE; }
+
+size_t ndi_chunks(size_t B)
+{
+    size_t each = (B + MAX_CHUNKS - 1) / MAX_CHUNKS;
+    return each ? (B + each - 1) / each : 0;
+}
+
+/* May the node take over its input's buffer? Only where nobody else reads it. */
+static bool sole_reader(const graph *g, const node *n) { return n->n_in == 1 && n->in[0] > 0 && g->nodes[n->in[0]].n_consumers == 1; }
+
+/* Gives out consecutive parts of the block; run once without a block to measure it. */
+static float *part(workspace *w, size_t *used, size_t n)
+{
+    float *p = w->block ? w->block + *used : NULL;
+    *used += padded(n);
+    return p;
+}
+
+static size_t lay_out(workspace *w)
+{
+    const graph *g = w->g;
+    size_t used = 0, scratch = 0, partial = 0, detour = 0;
+    for (int i = 0; i < g->n_nodes; i++) {
+        const node *n = &g->nodes[i];
+        size_t size = w->capacity * ndi_shape_size(n->out);
+        bool in_place = n->in_place && sole_reader(g, n) && !g->nodes[n->in[0]].keeps_y;
+        if (i > 0) w->y[i] = in_place ? w->y[n->in[0]] : part(w, &used, size);
+        w->saved[i] = part(w, &used, n->saved + w->capacity * n->saved_each);
+        if (n->scratch > scratch) scratch = n->scratch;
+        if (n->partial > partial) partial = n->partial;
+        if (!w->backward || (i == 0 && !w->input_grad)) continue;
+        bool in_place_grad = (n->in_place || n->grad_in_place) && sole_reader(g, n);
+        w->dy[i] = in_place_grad ? w->dy[n->in[0]] : part(w, &used, size);
+        if (n->n_consumers > 1 && size > detour) detour = size;
+    }
+    w->scratch_stride = padded(scratch);
+    w->partial_stride = padded(partial);
+    w->scratch = part(w, &used, w->scratch_stride * ndi_pool_threads(w->threads));
+    w->partial = part(w, &used, w->partial_stride * ndi_chunks(w->capacity));
+    w->detour_stride = padded(detour);
+    w->detour = part(w, &used, 2 * w->detour_stride);
+    return used;
+}
+
+nd_status ndi_workspace_create(workspace **out, const graph *g, size_t capacity, bool backward, bool input_grad, pool *threads)
+{
+    workspace *w;
+    nd_status status = NEW(w, 1);
+    if (status != ND_OK) return status;
+    w->g = g;
+    w->threads = threads;
+    w->capacity = capacity;
+    w->backward = backward;
+    w->input_grad = input_grad;
+    size_t n = (size_t)g->n_nodes;
+    GO(NEW(w->y, n));
+    GO(NEW(w->dy, n));
+    GO(NEW(w->saved, n));
+    GO(NEW(w->block, lay_out(w)));
+    lay_out(w);
+    *out = w;
+    return ND_OK;
+done:
+    ndi_workspace_free(w);
+    return status;
+}
+
+void ndi_workspace_free(workspace *w)
+{
+    if (!w) return;
+    ndi_free(w->y);
+    ndi_free(w->dy);
+    ndi_free(w->saved);
+    ndi_free(w->block);
+    ndi_free(w);
+}
+
+void ndi_forward(const pass *p)
+{
+    const graph *g = p->w->g;
+    for (int i = 1; i < g->n_nodes; i++) g->nodes[i].op->forward(p, &g->nodes[i]);
+}
+
+static void add_first_detour(const pass *p, const node *from, size_t first, size_t count)
+{
+    ndi_vec->axpy(1.0f, p->w->detour + first, p->w->dy[from->index] + first, count);
+}
+
+static void add_second_detour(const pass *p, const node *from, size_t first, size_t count)
+{
+    ndi_vec->axpy(1.0f, p->w->detour + p->w->detour_stride + first, p->w->dy[from->index] + first, count);
+}
+
+/* An op always overwrites its dx. The last consumer of a node comes first on the way down and writes in place; the others write to a detour that is added here. */
+void ndi_backward(const pass *p)
+{
+    const graph *g = p->w->g;
+    memset(p->grads, 0, g->n_params * sizeof *p->grads);
+    for (int i = g->n_nodes - 1; i > 0; i--) {
+        const node *n = &g->nodes[i];
+        n->op->backward(p, n);
+        for (int k = 0; k < n->n_in; k++) {
+            const node *from = &g->nodes[n->in[k]];
+            if (from->last_consumer != i && p->w->dy[n->in[k]])
+                ndi_for_blocks(p, from, p->B * ndi_shape_size(from->out), k == 0 ? add_first_detour : add_second_detour);
+        }
+    }
+}
+
+float *ndi_output(const pass *p) { return p->w->y[p->w->g->n_nodes - 1]; }
+float *ndi_output_grad(const pass *p) { return p->w->dy[p->w->g->n_nodes - 1]; }
+const float *ndi_input_grad(const pass *p) { return p->w->dy[0]; }
+
+const float *ndi_x(const pass *p, const node *n, int k) { return n->in[k] == 0 ? p->x : p->w->y[n->in[k]]; }
+float *ndi_y(const pass *p, const node *n) { return p->w->y[n->index]; }
+const float *ndi_dy(const pass *p, const node *n) { return p->w->dy[n->index]; }
+
+float *ndi_dx(const pass *p, const node *n, int k)
+{
+    int from = n->in[k];
+    if (!p->w->dy[from]) return NULL;
+    return p->w->g->nodes[from].last_consumer == n->index ? p->w->dy[from] : p->w->detour + (size_t)k * p->w->detour_stride;
+}
+
+static const tensor *tensor_of(const pass *p, const node *n, int k) { return &p->w->g->tensors[n->first_tensor + k]; }
+const float *ndi_w(const pass *p, const node *n, int k) { return p->params + tensor_of(p, n, k)->at; }
+float *ndi_dw(const pass *p, const node *n, int k) { return p->grads + tensor_of(p, n, k)->at; }
+const float *ndi_state(const pass *p, const node *n, int k) { return p->state + tensor_of(p, n, k)->at; }
+float *ndi_new_state(const pass *p, const node *n, int k) { return p->new_state ? p->new_state + tensor_of(p, n, k)->at : NULL; }
+float *ndi_saved(const pass *p, const node *n) { return p->w->saved[n->index]; }
+float *ndi_scratch(const pass *p, size_t worker) { return p->w->scratch + worker * p->w->scratch_stride; }
+float *ndi_partial(const pass *p, size_t chunk) { return p->w->partial + chunk * p->w->partial_stride; }
+
+typedef struct job {
+    const pass *p;
+    const node *n;
+    chunk_fn chunk;
+    block_fn block;
+    size_t each, total, at;
+    float *into;
+} job;
+
+static void run_chunk(void *context, size_t task, size_t worker)
+{
+    const job *j = context;
+    size_t first = task * j->each, left = j->total - first;
+    j->chunk(j->p, j->n, first, left < j->each ? left : j->each, task, worker);
+}
+
+void ndi_for_chunks(const pass *p, const node *n, chunk_fn fn)
+{
+    job j = { .p = p, .n = n, .chunk = fn, .each = (p->B + MAX_CHUNKS - 1) / MAX_CHUNKS, .total = p->B };
+    ndi_pool_run(p->w->threads, ndi_chunks(p->B), run_chunk, &j);
+}
+
+static void run_block(void *context, size_t task, size_t worker)
+{
+    (void)worker;
+    const job *j = context;
+    size_t first = task * BLOCK, left = j->total - first;
+    j->block(j->p, j->n, first, left < BLOCK ? left : BLOCK);
+}
+
+void ndi_for_blocks(const pass *p, const node *n, size_t n_elements, block_fn fn)
+{
+    job j = { .p = p, .n = n, .block = fn, .total = n_elements };
+    ndi_pool_run(p->w->threads, (n_elements + BLOCK - 1) / BLOCK, run_block, &j);
+}
+
+static void add_partial_block(void *context, size_t task, size_t worker)
+{
+    (void)worker;
+    const job *j = context;
+    size_t first = task * BLOCK, left = j->total - first, count = left < BLOCK ? left : BLOCK, chunks = ndi_chunks(j->p->B);
+    for (size_t c = 0; c < chunks; c++) ndi_vec->axpy(1.0f, ndi_partial(j->p, c) + j->at + first, j->into + first, count);
+}
+
+void ndi_add_partials(const pass *p, size_t at, size_t n, float *into)
+{
+    job j = { .p = p, .at = at, .total = n, .into = into };
+    ndi_pool_run(p->w->threads, (n + BLOCK - 1) / BLOCK, add_partial_block, &j);
+}
