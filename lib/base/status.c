@@ -2,7 +2,6 @@
 #include "base/status.h"
 
 #include <stdarg.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "base/text.h"
@@ -28,10 +27,7 @@ nd_status ndi_prefix(nd_status status, const char *format, ...)
     va_start(arguments, format);
     ndi_vformat(before, sizeof before, format, arguments);
     va_end(arguments);
-    size_t n = strlen(before);
-    if (n > sizeof message - 3) n = sizeof message - 3;
-    memcpy(message, before, n);
-    snprintf(message + n, sizeof message - n, ": %s", after);
+    ndi_format(message, sizeof message, "%s: %s", before, after);
     return status;
 }
 

@@ -1,7 +1,7 @@
 /* Temporal convolution with mean pooling: x (1 x C x T) -> y (F x C x P), w (F, 1, 1, K), b (F).
  *
  * Both are linear in time, so the pooling goes first: with r the running mean of x over `pool` samples, y[f][c][p] = b[f] + sum_k w[f][k] r[c][stride p + k]. That is a product of w with the
- * windows of r, a C P x K matrix, and for NICE six times fewer multiplications than convolving first. */
+ * windows of r, a K x C P matrix, and for NICE six times fewer multiplications than convolving first. */
 #include <math.h>
 #include <string.h>
 
@@ -32,13 +32,22 @@ static void running_mean(const float *x, float *r, size_t R, size_t width)
     }
 }
 
-/* Windows of one trial: C P rows of K. `r` is room for one channel's running mean. */
-static void gather(const node *n, const float *x, float *r, float *windows)
+/* phases[q][j] = r[stride j + q]: every stride-th sample, so that a row of windows is a run of them. */
+static void split_phases(const float *r, size_t R, size_t stride, size_t length, float *phases)
+{
+    for (size_t t = 0; t < R; t++) phases[t % stride * length + t / stride] = r[t];
+}
+
+/* Windows of one trial, K x (C P): windows[k][c P + p] = r_c[stride p + k]. `room` holds one channel's running mean and its phases. */
+static void gather(const node *n, const float *x, float *room, float *windows)
 {
     sizes s = sizes_of(n);
+    size_t stride = n->a[STRIDE], length = s.R / stride + 1;
+    float *phases = room + s.T;
     for (size_t c = 0; c < s.C; c++) {
-        running_mean(x + c * s.T, r, s.R, n->a[POOL]);
-        for (size_t p = 0; p < s.P; p++, windows += s.K) memcpy(windows, r + n->a[STRIDE] * p, s.K * sizeof *r);
+        running_mean(x + c * s.T, room, s.R, n->a[POOL]);
+        split_phases(room, s.R, stride, length, phases);
+        for (size_t k = 0; k < s.K; k++) memcpy(windows + (k * s.C + c) * s.P, phases + k % stride * length + k / stride, s.P * sizeof *windows);
     }
 }
 
@@ -46,14 +55,14 @@ static void forward_chunk(const pass *p, const node *n, size_t first, size_t cou
 {
     (void)chunk;
     sizes s = sizes_of(n);
-    float *windows = ndi_scratch(p, worker), *r = windows + s.C * s.P * s.K;
+    float *windows = ndi_scratch(p, worker), *room = windows + s.C * s.P * s.K;
     const float *w = ndi_w(p, n, 0), *b = ndi_w(p, n, 1);
     for (size_t i = first; i < first + count; i++) {
         float *y = ndi_y(p, n) + i * s.F * s.C * s.P;
-        gather(n, ndi_x(p, n, 0) + i * s.C * s.T, r, windows);
+        gather(n, ndi_x(p, n, 0) + i * s.C * s.T, room, windows);
         for (size_t f = 0; f < s.F; f++)
             for (size_t k = 0; k < s.C * s.P; k++) y[f * s.C * s.P + k] = b[f];
-        ndi_gemm(false, true, s.F, s.C * s.P, s.K, 1, w, s.K, windows, s.K, 1, y, s.C * s.P);
+        ndi_gemm(false, false, s.F, s.C * s.P, s.K, 1, w, s.K, windows, s.C * s.P, 1, y, s.C * s.P);
     }
 }
 
@@ -66,7 +75,8 @@ static void scatter(const node *n, const float *dwindows, float *dr, float *dx)
     float scale = 1.0f / (float)n->a[POOL];
     for (size_t c = 0; c < s.C; c++) {
         memset(dr, 0, s.R * sizeof *dr);
-        for (size_t p = 0; p < s.P; p++, dwindows += s.K) ndi_vec->axpy(1, dwindows, dr + n->a[STRIDE] * p, s.K);
+        for (size_t k = 0; k < s.K; k++)
+            for (size_t p = 0; p < s.P; p++) dr[n->a[STRIDE] * p + k] += dwindows[(k * s.C + c) * s.P + p];
         memset(dx + c * s.T, 0, s.T * sizeof *dx);
         for (size_t t = 0; t < s.R; t++)
             for (size_t j = 0; j < n->a[POOL]; j++) dx[c * s.T + t + j] += scale * dr[t];
@@ -77,16 +87,16 @@ static void backward_chunk(const pass *p, const node *n, size_t first, size_t co
 {
     sizes s = sizes_of(n);
     size_t size = s.C * s.P;
-    float *windows = ndi_scratch(p, worker), *r = windows + size * s.K, *dw = ndi_partial(p, chunk), *db = dw + s.F * s.K, *dx = ndi_dx(p, n, 0);
+    float *windows = ndi_scratch(p, worker), *room = windows + size * s.K, *dw = ndi_partial(p, chunk), *db = dw + s.F * s.K, *dx = ndi_dx(p, n, 0);
     memset(dw, 0, n->partial * sizeof *dw);
     for (size_t i = first; i < first + count; i++) {
         const float *dy = ndi_dy(p, n) + i * s.F * size;
-        gather(n, ndi_x(p, n, 0) + i * s.C * s.T, r, windows);
-        ndi_gemm(false, false, s.F, s.K, size, 1, dy, size, windows, s.K, 1, dw, s.K);
+        gather(n, ndi_x(p, n, 0) + i * s.C * s.T, room, windows);
+        ndi_gemm(false, true, s.F, s.K, size, 1, dy, size, windows, size, 1, dw, s.K);
         for (size_t f = 0; f < s.F; f++) db[f] += ndi_vec->sum(dy + f * size, size);
         if (!dx) continue;
-        ndi_gemm(true, false, size, s.K, s.F, 1, dy, size, ndi_w(p, n, 0), s.K, 0, windows, s.K);
-        scatter(n, windows, r, dx + i * s.C * s.T);
+        ndi_gemm(true, false, s.K, size, s.F, 1, ndi_w(p, n, 0), s.K, dy, size, 0, windows, size);
+        scatter(n, windows, room, dx + i * s.C * s.T);
     }
 }
 
@@ -114,7 +124,7 @@ int ndi_conv_time(graph *g, int x, const char *name, size_t maps, size_t kernel,
     n->out = (shape){ maps, n->x.rows, (n->x.samples - kernel + 1 - width) / stride + 1 };
     size_t windows = n->x.rows * n->out.samples * kernel;
     n->multiply_adds = (uint64_t)windows * maps;
-    n->scratch = windows + n->x.samples;
+    n->scratch = windows + 2 * (n->x.samples + stride); /* windows; a running mean; its phases */
     n->partial = maps * kernel + maps;
     float bound = 1.0f / sqrtf((float)kernel);
     ndi_tensor_add(g, n, "weight", true, 0, bound, 4, (size_t[]){ maps, 1, 1, kernel });
