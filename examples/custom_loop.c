@@ -32,8 +32,8 @@ static void loop(nd_trainer *trainer)
                 best = smooth;
                 best_epoch = epoch;
             }
-            printf("epoch %2llu: last batch %.3f, training %.3f, validation %.3f, smoothed %.3f, learning rate %.1e\n", (unsigned long long)epoch, loss,
-                   now.train_loss, now.validation_loss, smooth, now.learning_rate);
+            printf("epoch %2llu: last batch %.3f, training %.3f, validation %.3f, smoothed %.3f, learning rate %.1e\n", (unsigned long long)epoch,
+                   loss, now.train_loss, now.validation_loss, smooth, now.learning_rate);
             if (epoch - best_epoch >= PATIENCE || now.finished) break;
         }
     }

@@ -15,7 +15,7 @@ test images. Takes a few minutes on two cores.
   --subject N          which person of it (default 1)
   --embeddings A,B     which image embeddings of it: files <image>_A.npy, <image>_B.npy
   --work DIR           where results go (default build/quickstart)
-  --quick              a tiny world and two epochs, to see that everything runs
+  --quick              a tiny world and few epochs, to see that everything runs
   --help               this text
 END
 }
@@ -74,29 +74,24 @@ build=$root/build
 rm -f "$root/build-setup.log"
 echo "Building into $build"
 log=$(mktemp)
-ninja -C "$build" >"$log" 2>&1 || { tail -n 40 "$log" >&2; rm -f "$log"; fail "the build failed"; }
+ninja -C "$build" examples/neurodecode >"$log" 2>&1 || { tail -n 40 "$log" >&2; rm -f "$log"; fail "the build failed"; }
 rm -f "$log"
 neurodecode=$build/examples/neurodecode
-[ -x "$neurodecode" ] || neurodecode=$build/neurodecode
 "$neurodecode" --version
 
 # --- data -------------------------------------------------------------------------------------------------------------------------
 
 work=${work:-$build/quickstart}
 mkdir -p "$work"
-epochs=20
-if [ -n "$quick" ]; then epochs=2; fi
-if [ -z "$data" ]; then
+training='--epochs 20'
+if [ -n "$data" ]; then training='--epochs 50'; fi
+if [ -n "$quick" ]; then training='--epochs 10 --batch 32'; fi
+if [ -z "$data" ] && [ -n "$quick" ]; then
+    data=$work/tiny-world
+    "$neurodecode" simulate "$data" --concepts 40 --images-per-concept 5 --test 20 --train-repetitions 2 --test-repetitions 10 --dim 64 --snr 0.2
+elif [ -z "$data" ]; then
     data=$work/world
-    if [ -n "$quick" ]; then
-        data=$work/tiny-world
-        "$neurodecode" simulate "$data" --concepts 40 --images-per-concept 5 --test 20 --train-repetitions 2 --test-repetitions 10 --dim 64 --snr 0.2
-    else
-        "$neurodecode" simulate "$data"
-    fi
-else
-    epochs=50
-    if [ -n "$quick" ]; then epochs=2; fi
+    "$neurodecode" simulate "$data"
 fi
 
 # --- train and evaluate -----------------------------------------------------------------------------------------------------------
@@ -106,7 +101,8 @@ second=${embeddings#*,}
 for model in "$first" "$second"; do
     echo
     echo "Training on $model"
-    "$neurodecode" train "$data" --subject "$subject" --embeddings "$model" --epochs "$epochs" --store "$work" --output "$work/$model.safetensors"
+    # shellcheck disable=SC2086
+    "$neurodecode" train "$data" --subject "$subject" --embeddings "$model" $training --store "$work" --output "$work/$model.safetensors"
     [ "$first" != "$second" ] || break
 done
 echo

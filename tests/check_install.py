@@ -12,46 +12,45 @@ CMAKE = """cmake_minimum_required(VERSION 3.16)
 project(user C)
 find_package(neurodecode 0.1 REQUIRED)
 add_executable(decode decode.c)
-target_link_libraries(decode neurodecode::neurodecode m)
+target_link_libraries(decode neurodecode::neurodecode)
 """
 MESON = """project('user', 'c', default_options: ['c_std=c11'])
-executable('decode', 'decode.c', dependencies: [dependency('neurodecode', version: '>= 0.1', fallback: 'neurodecode'),
-           meson.get_compiler('c').find_library('m', required: false)])
+executable('decode', 'decode.c', dependencies: dependency('neurodecode', version: '>= 0.1'))
 """
+WORLD = "--concepts 20 --train-repetitions 1 --test 10 --test-repetitions 2 --channels 17 --samples 100 --dim 16 --snr 1 --quiet".split()
 root, build, compiler = pathlib.Path(sys.argv[1]).resolve(), sys.argv[2], sys.argv[3:]
 
 
 def run(*command, **extra):
     print("+", *command, flush=True)
-    return subprocess.run(command, check=True, text=True, stdin=subprocess.DEVNULL, env={**os.environ, **extra}, stdout=subprocess.PIPE if "pkg-config" in command else None).stdout
-
-
-def runs(program, work, **extra):
-    shutil.rmtree(work / "world", ignore_errors=True)
-    run(str(program), str(work / "world"), **extra)
+    done = subprocess.run([*map(str, command)], text=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env={**os.environ, **extra})
+    print(done.stdout)
+    done.check_returncode()
+    return done.stdout
 
 
 with tempfile.TemporaryDirectory() as folder:
     work = pathlib.Path(folder)
     shutil.copy(root / "examples/decode.c", work)
     run("meson", "install", "-C", build, "--no-rebuild", "--quiet", "--destdir", folder)
+    tool, world = next(work.rglob("bin/neurodecode")), work / "world"
     library = next(work.rglob("libneurodecode.so")).parent
     here = {"LD_LIBRARY_PATH": str(library), "PKG_CONFIG_PATH": str(library / "pkgconfig"), "PKG_CONFIG_SYSROOT_DIR": folder}
+    run(tool, "simulate", world, *WORLD, **here)
 
     flags = run("pkg-config", "--cflags", "--libs", "neurodecode", **here).split()
-    run(*compiler, "-std=c11", "-Wall", "-Werror", str(work / "decode.c"), "-o", str(work / "decode"), *flags, "-lm")
-    runs(work / "decode", work, **here)
-    run(str(next(work.rglob("bin/neurodecode"))), "--version")
+    run(*compiler, "-std=c11", "-Wall", "-Werror", work / "decode.c", "-o", work / "decode", *flags)
+    run(work / "decode", world, **here)
 
     if shutil.which("cmake"):
         (work / "CMakeLists.txt").write_text(CMAKE)
-        run("cmake", "-S", folder, "-B", str(work / "cmake"), f"-Dneurodecode_DIR={library / 'cmake/neurodecode'}")
-        run("cmake", "--build", str(work / "cmake"))
-        runs(work / "cmake/decode", work)
+        run("cmake", "-S", folder, "-B", work / "cmake", f"-Dneurodecode_DIR={library / 'cmake/neurodecode'}")
+        run("cmake", "--build", work / "cmake")
+        run(work / "cmake/decode", world)
 
     (work / "meson.build").write_text(MESON)
     (work / "subprojects").mkdir()
     (work / "subprojects/neurodecode").symlink_to(root)
-    run("meson", "setup", str(work / "sub"), folder, "--wrap-mode=nodownload", "--force-fallback-for=neurodecode")
-    run("meson", "compile", "-C", str(work / "sub"), "decode")
-    runs(work / "sub/decode", work)
+    run("meson", "setup", work / "sub", folder, "--force-fallback-for=neurodecode")
+    run("ninja", "-C", work / "sub")
+    run(work / "sub/decode", world)

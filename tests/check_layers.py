@@ -1,6 +1,6 @@
 """The rules of the house that a compiler does not check: check_layers.py SOURCE_ROOT
 
-A file includes its own folder and folders below it; blis.h has one user; memory comes from base/mem.c; every source is built; none is longer than 700 lines."""
+A file includes its own folder and folders below it; blis.h has one user; memory comes from base/mem.c; every source and test is built; none is longer than 700 lines."""
 import pathlib
 import re
 import sys
@@ -39,5 +39,7 @@ def check(path):
 files = sorted(path for path in lib.rglob("*.[ch]"))
 for path in files:
     check(path)
+tests = (root / "tests/meson.build").read_text()
+problems += [f"tests/{path.name}: not in tests/meson.build" for path in sorted((root / "tests").glob("test_*.c")) if f"'{path.stem[5:]}'," not in tests]
 print(*problems, f"{len(files)} files, {len(problems)} problems", sep="\n")
 sys.exit(bool(problems))

@@ -1,4 +1,4 @@
-"""The command line tool on a small simulated world: results, exit statuses 0, 1 and 2, messages, and that a failure leaves no file behind. NEURODECODE names the tool."""
+"""The command line tool and the examples on a small simulated world: results, exit statuses 0, 1 and 2, messages, and that a failure leaves no file behind. NEURODECODE names the tool."""
 import json
 import os
 import pathlib
@@ -7,7 +7,7 @@ import tempfile
 import unittest
 
 TOOL = os.environ["NEURODECODE"]
-WORLD = ("--concepts 30 --images-per-concept 4 --test 20 --train-repetitions 2 --test-repetitions 4 --channels 17 --samples 100 --dim 16 --snr 2 --quiet").split()
+WORLD = ("--concepts 40 --images-per-concept 5 --test 20 --train-repetitions 2 --test-repetitions 4 --channels 17 --samples 100 --dim 16 --snr 2 --quiet").split()
 
 
 def run(*words, **extra):
@@ -71,6 +71,12 @@ class Tool(unittest.TestCase):
         self.assertIn("nice", self.succeeds("info", "--encoders"))
         about = json.loads(self.succeeds("info", "--json", self.model))
         self.assertEqual(about["format"], "safetensors")
+
+    def test_examples(self):
+        for name in ("decode", "custom_loop"):
+            done = subprocess.run([pathlib.Path(TOOL).with_name(name), self.world], cwd=self.folder, capture_output=True, text=True, timeout=300)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            self.assertIn({"decode": "top-1", "custom_loop": "kept the weights"}[name], done.stdout)
 
     def test_wrong_usage(self):
         self.fails(2, [], "Usage")

@@ -38,7 +38,7 @@ static int teardown(void **state)
 }
 
 /* Writes what THINGS-EEG2 has: images x repetitions x channels x samples, names, and more times than samples. */
-static void write_recording(const char *path, const char *format, const double *x, size_t n_images)
+static void write_recording(const char *path, const char *kind, const double *x, size_t n_images)
 {
     double times[SAMPLES + 10];
     for (size_t i = 0; i < COUNT(times); i++) times[i] = (double)i / 250 - 0.04;
@@ -52,7 +52,7 @@ static void write_recording(const char *path, const char *format, const double *
     };
     const put_texts lists[] = { { .name = "ch_names", .items = channels, .n = CHANNELS, .list = true } };
     const put all = { .arrays = arrays, .n_arrays = 2, .texts = lists, .n_texts = 1 };
-    OK(ndi_format_write(path, format, &all));
+    OK(ndi_format_write(path, kind, &all));
 }
 
 static void write_array(const char *path, dtype type, size_t n_dims, const size_t *shape, const void *data)

@@ -1,4 +1,5 @@
-/* The restricted pickle machine: what Python and NumPy write is read, what could do harm is refused by its name, and small files cannot take much memory or time. */
+/* The restricted pickle machine: what Python and NumPy write is read, what could do harm is refused by its name, and small files cannot take much
+ * memory or time. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -51,7 +52,9 @@ static void expect_numbers(const content *c, const char *name, size_t n, const d
 
 /* ---- what is read ---- */
 
-#define ARRAY_HEAD "cnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\nK\0\x85" "C\1b\x87R(K\1"
+#define ARRAY_HEAD \
+    "cnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\nK\0\x85" \
+    "C\1b\x87R(K\1"
 #define DTYPE(name, order) "cnumpy\ndtype\nU\2" name "\x89\x88\x87R(K\3U\1" order "NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\0tb"
 
 static const struct {
@@ -61,32 +64,41 @@ static const struct {
     size_t n_values;
     double values[4];
 } numbers[] = {
-    {BYTES("\x80\4K\5."), "data", 1, {5}},
-    {BYTES("\x80\2J\xfe\xff\xff\xff."), "data", 1, {-2}},
-    {BYTES("\x80\2\x8a\0."), "data", 1, {0}},
-    {BYTES("\x80\2\x8a\2\x00\xff."), "data", 1, {-256}},
-    {BYTES("\x80\2\x8b\5\0\0\0\0\0\0\0\1."), "data", 1, {4294967296.0}},
-    {BYTES("\x80\4G\x40\x04\0\0\0\0\0\0."), "data", 1, {2.5}},
-    {BYTES("\x80\4\x88."), "data", 1, {1}},
-    {BYTES("(lp0\nI7\naI-8\naF2.5\na."), "data", 3, {7, -8, 2.5}},
-    {BYTES("(dp0\nS'x'\np1\nL12L\ns."), "x", 1, {12}},
-    {BYTES("\x80\4](K\1K\2K\3e."), "data", 3, {1, 2, 3}},
-    {BYTES("\x80\4](K\1\x88G\x40\x04\0\0\0\0\0\0e."), "data", 3, {1, 1, 2.5}},
-    {BYTES("\x80\4](](K\1K\2e](K\3K\4ee."), "data", 4, {1, 2, 3, 4}},
-    {BYTES("\x80\4K\1K\2\x86."), "data", 2, {1, 2}},
-    {BYTES("\x80\4}(X\1\0\0\0a}(X\1\0\0\0bK\7uu."), "a/b", 1, {7}},
-    {BYTES("\x80\4}K\5K\6s."), "5", 1, {6}},
-    {BYTES("\x80\4](X\1\0\0\0a](K\4ee."), "1", 1, {4}},
-    {BYTES("\x80\4](K\1\x94h\0K\2e0K\3."), "data", 1, {3}},
-    {BYTES("\x80\4K\1\x94" "0K\2\x94" "0h\0h\1\x86."), "data", 2, {1, 2}},
-    {BYTES("\x80\2" ARRAY_HEAD "K\2\x85" DTYPE("i2", "<") "\x89U\4\1\0\2\0tb."), "data", 2, {1, 2}},
-    {BYTES("\x80\2" ARRAY_HEAD "K\2\x85" DTYPE("i2", ">") "\x89T\4\0\0\0\0\1\0\2tb."), "data", 2, {1, 2}},
-    {BYTES("\x80\4" ARRAY_HEAD "K\2K\2\x86" DTYPE("u1", "|") "\x88" "C\4\1\2\3\4tb."), "data", 4, {1, 3, 2, 4}},
-    {BYTES("\x80\5cnumpy._core.numeric\n_frombuffer\n(\x96\4\0\0\0\0\0\0\0\1\0\2\0" DTYPE("i2", "<") "K\2\x85U\1CtR."), "data", 2, {1, 2}},
-    {BYTES("\x80\4cnumpy.core.multiarray\nscalar\n" DTYPE("f4", "<") "C\4\0\0\x20\x40\x86R."), "data", 1, {2.5}},
-    {BYTES("\x80\2c_codecs\nencode\nX\3\0\0\0\1\xc3\xbfX\6\0\0\0latin1\x86R."), "data", 2, {1, 255}},
-    {BYTES("\x80\4ccollections\nOrderedDict\n)R(X\1\0\0\0aK\1u."), "a", 1, {1}},
-    {BYTES("\x80\4\x95\x4\0\0\0\0\0\0\0K\1K\2\x86."), "data", 2, {1, 2}},
+    { BYTES("\x80\4K\5."), "data", 1, { 5 } },
+    { BYTES("\x80\2J\xfe\xff\xff\xff."), "data", 1, { -2 } },
+    { BYTES("\x80\2\x8a\0."), "data", 1, { 0 } },
+    { BYTES("\x80\2\x8a\2\x00\xff."), "data", 1, { -256 } },
+    { BYTES("\x80\2\x8b\5\0\0\0\0\0\0\0\1."), "data", 1, { 4294967296.0 } },
+    { BYTES("\x80\4G\x40\x04\0\0\0\0\0\0."), "data", 1, { 2.5 } },
+    { BYTES("\x80\4\x88."), "data", 1, { 1 } },
+    { BYTES("(lp0\nI7\naI-8\naF2.5\na."), "data", 3, { 7, -8, 2.5 } },
+    { BYTES("(dp0\nS'x'\np1\nL12L\ns."), "x", 1, { 12 } },
+    { BYTES("\x80\4](K\1K\2K\3e."), "data", 3, { 1, 2, 3 } },
+    { BYTES("\x80\4](K\1\x88G\x40\x04\0\0\0\0\0\0e."), "data", 3, { 1, 1, 2.5 } },
+    { BYTES("\x80\4](](K\1K\2e](K\3K\4ee."), "data", 4, { 1, 2, 3, 4 } },
+    { BYTES("\x80\4K\1K\2\x86."), "data", 2, { 1, 2 } },
+    { BYTES("\x80\4}(X\1\0\0\0a}(X\1\0\0\0bK\7uu."), "a/b", 1, { 7 } },
+    { BYTES("\x80\4}K\5K\6s."), "5", 1, { 6 } },
+    { BYTES("\x80\4](X\1\0\0\0a](K\4ee."), "1", 1, { 4 } },
+    { BYTES("\x80\4](K\1\x94h\0K\2e0K\3."), "data", 1, { 3 } },
+    { BYTES("\x80\4K\1\x94"
+            "0K\2\x94"
+            "0h\0h\1\x86."),
+      "data",
+      2,
+      { 1, 2 } },
+    { BYTES("\x80\2" ARRAY_HEAD "K\2\x85" DTYPE("i2", "<") "\x89U\4\1\0\2\0tb."), "data", 2, { 1, 2 } },
+    { BYTES("\x80\2" ARRAY_HEAD "K\2\x85" DTYPE("i2", ">") "\x89T\4\0\0\0\0\1\0\2tb."), "data", 2, { 1, 2 } },
+    { BYTES("\x80\4" ARRAY_HEAD "K\2K\2\x86" DTYPE("u1", "|") "\x88"
+                                                              "C\4\1\2\3\4tb."),
+      "data",
+      4,
+      { 1, 3, 2, 4 } },
+    { BYTES("\x80\5cnumpy._core.numeric\n_frombuffer\n(\x96\4\0\0\0\0\0\0\0\1\0\2\0" DTYPE("i2", "<") "K\2\x85U\1CtR."), "data", 2, { 1, 2 } },
+    { BYTES("\x80\4cnumpy.core.multiarray\nscalar\n" DTYPE("f4", "<") "C\4\0\0\x20\x40\x86R."), "data", 1, { 2.5 } },
+    { BYTES("\x80\2c_codecs\nencode\nX\3\0\0\0\1\xc3\xbfX\6\0\0\0latin1\x86R."), "data", 2, { 1, 255 } },
+    { BYTES("\x80\4ccollections\nOrderedDict\n)R(X\1\0\0\0aK\1u."), "a", 1, { 1 } },
+    { BYTES("\x80\4\x95\x4\0\0\0\0\0\0\0K\1K\2\x86."), "data", 2, { 1, 2 } },
 };
 
 static void reads_numbers(void **state)
@@ -110,16 +122,18 @@ static void reads_text(void **state)
         size_t n_items;
         const char *first;
     } cases[] = {
-        {BYTES("\x80\4X\2\0\0\0\xc3\xa9."), "data", 1, "é"},
-        {BYTES("\x80\4](\x8c\1a\x8c\2bce."), "data", 2, "a"},
-        {BYTES("\x80\2](U\1aT\1\0\0\0be."), "data", 2, "a"},
-        {BYTES("(lp0\nS'one'\naVtwo\na."), "data", 2, "one"},
-        {BYTES("\x80\2U\1\xe9."), "data", 1, "é"},
-        {BYTES("\x80\4]."), "data", 0, NULL},
-        {BYTES("\x80\4" ARRAY_HEAD "K\2\x85" DTYPE("O8", "|") "\x89](X\1\0\0\0xX\1\0\0\0yetb."), "data", 2, "x"},
-        {BYTES("\x80\4" ARRAY_HEAD "K\2\x85" DTYPE("S2", "|") "\x89" "C\4x\0yytb."), "data", 2, "x"},
-        {BYTES("\x80\4" ARRAY_HEAD ")" DTYPE("O8", "|") "\x89](}X\1\0\0\0kX\1\0\0\0vsetb."), "k", 1, "v"},
-        {BYTES("\x80\4}(X\1\0\0\0nNX\1\0\0\0tX\1\0\0\0vu."), "t", 1, "v"},
+        { BYTES("\x80\4X\2\0\0\0\xc3\xa9."), "data", 1, "é" },
+        { BYTES("\x80\4](\x8c\1a\x8c\2bce."), "data", 2, "a" },
+        { BYTES("\x80\2](U\1aT\1\0\0\0be."), "data", 2, "a" },
+        { BYTES("(lp0\nS'one'\naVtwo\na."), "data", 2, "one" },
+        { BYTES("\x80\2U\1\xe9."), "data", 1, "é" },
+        { BYTES("\x80\4]."), "data", 0, NULL },
+        { BYTES("\x80\4" ARRAY_HEAD "K\2\x85" DTYPE("O8", "|") "\x89](X\1\0\0\0xX\1\0\0\0yetb."), "data", 2, "x" },
+        { BYTES("\x80\4" ARRAY_HEAD "K\2\x85" DTYPE("S2", "|") "\x89"
+                                                               "C\4x\0yytb."),
+          "data", 2, "x" },
+        { BYTES("\x80\4" ARRAY_HEAD ")" DTYPE("O8", "|") "\x89](}X\1\0\0\0kX\1\0\0\0vsetb."), "k", 1, "v" },
+        { BYTES("\x80\4}(X\1\0\0\0nNX\1\0\0\0tX\1\0\0\0vu."), "t", 1, "v" },
     };
     for (size_t i = 0; i < COUNT(cases); i++) {
         content *c;
@@ -144,52 +158,62 @@ static void refuses(void **state)
         nd_status status;
         const char *part;
     } cases[] = {
-        {BYTES("cos\nsystem\n(S'true'\ntR."), ND_ERR_UNSUPPORTED, "file: pickle: refuses os.system: only plain data and NumPy arrays are read"},
-        {BYTES("\x80\4\x8c\5posix\x8c\6system\x93\x8c\4true\x85R."), ND_ERR_UNSUPPORTED, "refuses posix.system"},
-        {BYTES("\x80\4\x8c\x08" "builtins\x8c\4eval\x93\x8c\1" "1\x85R."), ND_ERR_UNSUPPORTED, "refuses builtins.eval"},
-        {BYTES("\x80\3c__builtin__\nexec\n."), ND_ERR_UNSUPPORTED, "refuses __builtin__.exec"},
-        {BYTES("\x80\2cnumpy.core.multiarray\nfromstring\n."), ND_ERR_UNSUPPORTED, "refuses numpy.core.multiarray.fromstring"},
-        {BYTES("\x80\4\x8c\6numpy\0\x8c\5load\0\x93."), ND_ERR_UNSUPPORTED, "refuses numpy.load"},
-        {BYTES("\x80\2cnumpy\nndarray\n)R."), ND_ERR_UNSUPPORTED, "refuses to call numpy.ndarray"},
-        {BYTES("\x80\2cnumpy\nndarray\n."), ND_ERR_UNSUPPORTED, "function or a type"},
-        {BYTES("\x80\2cnumpy\ndtype\n(K\1tR."), ND_ERR_FORMAT, "dtype"},
-        {BYTES("\x80\2(ios\nsystem\n."), ND_ERR_UNSUPPORTED, "an object"},
-        {BYTES("\x80\2cnumpy\nndarray\n)\x81."), ND_ERR_UNSUPPORTED, "an object"},
-        {BYTES("\x80\2Pid\n."), ND_ERR_UNSUPPORTED, "an object"},
-        {BYTES("\x80\4\x8f."), ND_ERR_UNSUPPORTED, "a set"},
-        {BYTES("\x80\5\x97."), ND_ERR_UNSUPPORTED, "buffer"},
-        {BYTES("\x80\2}K\1K\2\x86K\3s."), ND_ERR_UNSUPPORTED, "key"},
-        {BYTES("\x80\2}}b."), ND_ERR_UNSUPPORTED, "a state of its own"},
-        {BYTES("\x80\6N."), ND_ERR_UNSUPPORTED, "no known format"},
-        {BYTES("\x80\2\x80\6N."), ND_ERR_UNSUPPORTED, "protocol 6"},
-        {BYTES("\x80\2\x8a\x09\0\0\0\0\0\0\0\0\1."), ND_ERR_UNSUPPORTED, "9 bytes"},
-        {BYTES("(lp0\nI99999999999999999999\na."), ND_ERR_UNSUPPORTED, "64 bits"},
-        {BYTES("(lp0\nS'a\\n'\na."), ND_ERR_UNSUPPORTED, "escapes"},
-        {BYTES("\x80\2" ARRAY_HEAD "K\2\x85" DTYPE("M8", "<") "\x89U\4\1\0\2\0tb."), ND_ERR_UNSUPPORTED, "M8"},
-        {BYTES("\x80\2" ARRAY_HEAD "K\2\x85" DTYPE("i2", "<") "\x89U\3\1\0\2tb."), ND_ERR_FORMAT, "shape does not take"},
-        {BYTES("\x80\2" ARRAY_HEAD "J\xff\xff\xff\xff\x85" DTYPE("i2", "<") "\x89U\4\1\0\2\0tb."), ND_ERR_FORMAT, "extent"},
-        {BYTES("\x80\2" ARRAY_HEAD "K\2\x85" DTYPE("O8", "|") "\x89](Netb."), ND_ERR_FORMAT, "holds 1, expected 2"},
-        {BYTES("\x80\2cnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\nK\0\x85U\1b\x87R."), ND_ERR_FORMAT, "no state"},
-        {BYTES("\x80\4N"), ND_ERR_FORMAT, "ends too early"},
-        {BYTES("\x80\4."), ND_ERR_FORMAT, "stack"},
-        {BYTES("\x80\4NN."), ND_ERR_FORMAT, "stack"},
-        {BYTES("\x80\4(N."), ND_ERR_FORMAT, "stack"},
-        {BYTES("\x80\4t."), ND_ERR_FORMAT, "mark"},
-        {BYTES("\x80\4\x85."), ND_ERR_FORMAT, "more from the stack"},
-        {BYTES("\x80\4N(\x85."), ND_ERR_FORMAT, "more from the stack"},
-        {BYTES("\x80\4NNa."), ND_ERR_FORMAT, "expects"},
-        {BYTES("\x80\4}(NNNu."), ND_ERR_FORMAT, "key without a value"},
-        {BYTES("\x80\4h\0."), ND_ERR_FORMAT, "memo"},
-        {BYTES("\x80\4Nr\xff\xff\xff\xff."), ND_ERR_FORMAT, "memo is too large"},
-        {BYTES("\x80\4NR."), ND_ERR_FORMAT, "expects"},
-        {BYTES("\x80\4\xff."), ND_ERR_FORMAT, "unknown operation"},
-        {BYTES("\x80\4X\xff\xff\xff\xff" "a."), ND_ERR_FORMAT, "past the end"},
-        {BYTES("\x80\4\x8e\xff\xff\xff\xff\xff\xff\xff\xff" "a."), ND_ERR_FORMAT, "past the end"},
-        {BYTES("\x80\4\x95\xff\xff\xff\xff\xff\xff\xff\x7f" "a."), ND_ERR_FORMAT, "past the end"},
+        { BYTES("cos\nsystem\n(S'true'\ntR."), ND_ERR_UNSUPPORTED, "file: pickle: refuses os.system: only plain data and NumPy arrays are read" },
+        { BYTES("\x80\4\x8c\5posix\x8c\6system\x93\x8c\4true\x85R."), ND_ERR_UNSUPPORTED, "refuses posix.system" },
+        { BYTES("\x80\4\x8c\x08"
+                "builtins\x8c\4eval\x93\x8c\1"
+                "1\x85R."),
+          ND_ERR_UNSUPPORTED, "refuses builtins.eval" },
+        { BYTES("\x80\3c__builtin__\nexec\n."), ND_ERR_UNSUPPORTED, "refuses __builtin__.exec" },
+        { BYTES("\x80\2cnumpy.core.multiarray\nfromstring\n."), ND_ERR_UNSUPPORTED, "refuses numpy.core.multiarray.fromstring" },
+        { BYTES("\x80\4\x8c\6numpy\0\x8c\5load\0\x93."), ND_ERR_UNSUPPORTED, "refuses numpy.load" },
+        { BYTES("\x80\2cnumpy\nndarray\n)R."), ND_ERR_UNSUPPORTED, "refuses to call numpy.ndarray" },
+        { BYTES("\x80\2cnumpy\nndarray\n."), ND_ERR_UNSUPPORTED, "function or a type" },
+        { BYTES("\x80\2cnumpy\ndtype\n(K\1tR."), ND_ERR_FORMAT, "dtype" },
+        { BYTES("\x80\2(ios\nsystem\n."), ND_ERR_UNSUPPORTED, "an object" },
+        { BYTES("\x80\2cnumpy\nndarray\n)\x81."), ND_ERR_UNSUPPORTED, "an object" },
+        { BYTES("\x80\2Pid\n."), ND_ERR_UNSUPPORTED, "an object" },
+        { BYTES("\x80\4\x8f."), ND_ERR_UNSUPPORTED, "a set" },
+        { BYTES("\x80\5\x97."), ND_ERR_UNSUPPORTED, "buffer" },
+        { BYTES("\x80\2}K\1K\2\x86K\3s."), ND_ERR_UNSUPPORTED, "key" },
+        { BYTES("\x80\2}}b."), ND_ERR_UNSUPPORTED, "a state of its own" },
+        { BYTES("\x80\6N."), ND_ERR_UNSUPPORTED, "no known format" },
+        { BYTES("\x80\2\x80\6N."), ND_ERR_UNSUPPORTED, "protocol 6" },
+        { BYTES("\x80\2\x8a\x09\0\0\0\0\0\0\0\0\1."), ND_ERR_UNSUPPORTED, "9 bytes" },
+        { BYTES("(lp0\nI99999999999999999999\na."), ND_ERR_UNSUPPORTED, "64 bits" },
+        { BYTES("(lp0\nS'a\\n'\na."), ND_ERR_UNSUPPORTED, "escapes" },
+        { BYTES("\x80\2" ARRAY_HEAD "K\2\x85" DTYPE("M8", "<") "\x89U\4\1\0\2\0tb."), ND_ERR_UNSUPPORTED, "M8" },
+        { BYTES("\x80\2" ARRAY_HEAD "K\2\x85" DTYPE("i2", "<") "\x89U\3\1\0\2tb."), ND_ERR_FORMAT, "shape does not take" },
+        { BYTES("\x80\2" ARRAY_HEAD "J\xff\xff\xff\xff\x85" DTYPE("i2", "<") "\x89U\4\1\0\2\0tb."), ND_ERR_FORMAT, "extent" },
+        { BYTES("\x80\2" ARRAY_HEAD "K\2\x85" DTYPE("O8", "|") "\x89](Netb."), ND_ERR_FORMAT, "holds 1, expected 2" },
+        { BYTES("\x80\2cnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\nK\0\x85U\1b\x87R."), ND_ERR_FORMAT, "no state" },
+        { BYTES("\x80\4N"), ND_ERR_FORMAT, "ends too early" },
+        { BYTES("\x80\4."), ND_ERR_FORMAT, "stack" },
+        { BYTES("\x80\4NN."), ND_ERR_FORMAT, "stack" },
+        { BYTES("\x80\4(N."), ND_ERR_FORMAT, "stack" },
+        { BYTES("\x80\4t."), ND_ERR_FORMAT, "mark" },
+        { BYTES("\x80\4\x85."), ND_ERR_FORMAT, "more from the stack" },
+        { BYTES("\x80\4N(\x85."), ND_ERR_FORMAT, "more from the stack" },
+        { BYTES("\x80\4NNa."), ND_ERR_FORMAT, "expects" },
+        { BYTES("\x80\4}(NNNu."), ND_ERR_FORMAT, "key without a value" },
+        { BYTES("\x80\4h\0."), ND_ERR_FORMAT, "memo" },
+        { BYTES("\x80\4Nr\xff\xff\xff\xff."), ND_ERR_FORMAT, "memo is too large" },
+        { BYTES("\x80\4NR."), ND_ERR_FORMAT, "expects" },
+        { BYTES("\x80\4\xff."), ND_ERR_FORMAT, "unknown operation" },
+        { BYTES("\x80\4X\xff\xff\xff\xff"
+                "a."),
+          ND_ERR_FORMAT, "past the end" },
+        { BYTES("\x80\4\x8e\xff\xff\xff\xff\xff\xff\xff\xff"
+                "a."),
+          ND_ERR_FORMAT, "past the end" },
+        { BYTES("\x80\4\x95\xff\xff\xff\xff\xff\xff\xff\x7f"
+                "a."),
+          ND_ERR_FORMAT, "past the end" },
     };
     for (size_t i = 0; i < COUNT(cases); i++) {
         nd_status status = try_bytes(cases[i].bytes, cases[i].n);
-        if (status != cases[i].status || !strstr(nd_last_error(), cases[i].part)) fail_msg("case %zu: %s: %s", i, nd_status_name(status), nd_last_error());
+        if (status != cases[i].status || !strstr(nd_last_error(), cases[i].part))
+            fail_msg("case %zu: %s: %s", i, nd_status_name(status), nd_last_error());
     }
 }
 
@@ -220,14 +244,14 @@ static void say(text *t, const char *bytes, size_t n) { ndi_text_add_bytes(t, by
 static void bombs(void **state)
 {
     (void)state;
-    text t = {0};
+    text t = { 0 };
 
     /* Lists of the list before, nine times each: 9^40 leaves. */
     say(&t, BYTES("\x80\4](X\1\0\0\0aX\1\0\0\0be\x94"));
     for (int i = 0; i < 40; i++) {
         say(&t, BYTES("0]("));
         for (int k = 0; k < 9; k++) {
-            const char get[2] = {'h', (char)i};
+            const char get[2] = { 'h', (char)i };
             say(&t, get, 2);
         }
         say(&t, BYTES("e\x94"));
@@ -239,7 +263,7 @@ static void bombs(void **state)
     for (int i = 0; i < 7; i++) {
         say(&t, BYTES("0]("));
         for (int k = 0; k < 9; k++) {
-            const char get[2] = {'h', (char)i};
+            const char get[2] = { 'h', (char)i };
             say(&t, get, 2);
         }
         say(&t, BYTES("e\x94"));
@@ -251,7 +275,8 @@ static void bombs(void **state)
     memset(letters, 'x', sizeof letters);
     say(&t, BYTES("\x80\4X\xa0\x86\1\0"));
     say(&t, letters, sizeof letters);
-    say(&t, BYTES("\x94" "0]("));
+    say(&t, BYTES("\x94"
+                  "0]("));
     for (int i = 0; i < 100000; i++) say(&t, BYTES("h\0"));
     say(&t, BYTES("e"));
     expect_cheap(&t, ND_ERR_FORMAT, "shared so often");
@@ -286,7 +311,7 @@ static void large_payload(void **state)
     (void)state;
     static const uint64_t payload = (uint64_t)5 << 30;
     const char *path = nd_test_temp("large.pkl");
-    text t = {0};
+    text t = { 0 };
     uint8_t length[8];
     say(&t, BYTES("\x80\4}X\1\0\0\0x" ARRAY_HEAD "\x8a\5\0\0\0\x40\1\x85" DTYPE("u1", "|") "\x89\x8e"));
     ndi_put_le64(length, payload);
@@ -325,7 +350,7 @@ static nd_status open_case(void *context)
 static void out_of_memory(void **state)
 {
     (void)state;
-    for (size_t i = 0; i < COUNT(numbers); i++) assert_true(nd_test_faults(open_case, &(bytes){numbers[i].bytes, numbers[i].n}) > 5);
+    for (size_t i = 0; i < COUNT(numbers); i++) assert_true(nd_test_faults(open_case, &(bytes){ numbers[i].bytes, numbers[i].n }) > 5);
 }
 
 static void field_file(void **state)
@@ -344,7 +369,7 @@ static void field_file(void **state)
     assert_true(betas->fortran);
     assert_int_equal(betas->shape[0], 81);
     assert_int_equal(betas->shape[1], 696);
-    assert_string_equal(ndi_content_texts(c, "conds/80")->items[0], "vase");
+    assert_string_equal(ndi_content_texts(c, "conds")->items[80], "vase");
     ndi_content_free(c);
 }
 

@@ -93,7 +93,8 @@ static double *similarities(const float *queries, size_t n_queries, const float 
     return s;
 }
 
-/* Checks a search result of one query: scores are the similarities of the candidates named, in order, ties by index, and nothing better was left out. */
+/* Checks a search result of one query: scores are the similarities of the candidates named, in order, ties by index, and nothing better was left
+ * out. */
 static void check_best(const double *s, size_t n, size_t k, const size_t *indices, const float *scores, double tolerance)
 {
     bool *taken = zeros(n, sizeof *taken);
@@ -119,7 +120,8 @@ static size_t rank_in(const double *s, size_t n, size_t truth, double margin)
     return rank;
 }
 
-static void check_against_oracle(const float *queries, size_t n_queries, const float *gallery, size_t n, size_t dim, nd_retrieval_options o, double tolerance)
+static void check_against_oracle(const float *queries, size_t n_queries, const float *gallery, size_t n, size_t dim, nd_retrieval_options o,
+                                 double tolerance)
 {
     nd_retrieval *r = create(gallery, n, dim, o);
     double *s = similarities(queries, n_queries, gallery, n, dim, o.vectors, o.centre_gallery);
@@ -148,12 +150,14 @@ static void check_against_oracle(const float *queries, size_t n_queries, const f
 static void test_every_kind_of_vector(void **state)
 {
     (void)state;
-    static const struct { size_t n_queries, n, dim; } sizes[] = { { 1, 1, 1 }, { 3, 2, 3 }, { 7, 50, 17 }, { 8, 50, 33 }, { 200, 200, 64 }, { 20, 4200, 19 } };
+    static const struct { size_t n_queries, n, dim; } sizes[] = { { 1, 1, 1 }, { 3, 2, 3 }, { 7, 50, 17 }, { 8, 50, 33 },
+                                                                { 200, 200, 64 }, { 20, 4200, 19 } };
     for (size_t i = 0; i < COUNT(sizes); i++) {
         float *queries = random_numbers(sizes[i].n_queries * sizes[i].dim, 1), *gallery = random_numbers(sizes[i].n * sizes[i].dim, 2);
         for (int32_t vectors = 0; vectors <= 1; vectors++)
             for (int32_t centre = 0; centre <= 1; centre++)
-                check_against_oracle(queries, sizes[i].n_queries, gallery, sizes[i].n, sizes[i].dim, options(vectors, centre, 2), sizes[i].dim > 3 ? 2e-6 : 2);
+                check_against_oracle(queries, sizes[i].n_queries, gallery, sizes[i].n, sizes[i].dim, options(vectors, centre, 2),
+                                     sizes[i].dim > 3 ? 2e-6 : 2);
         ndi_free(gallery);
         ndi_free(queries);
     }
@@ -442,7 +446,8 @@ enum { TRIALS = 30, CHANNELS = 5, SAMPLES = 120, EMBED = 16 };
 static void test_ranks_of_a_dataset(void **state)
 {
     (void)state;
-    const char *const shown[] = { "ox", "cow", "elk" }, *const candidates[] = { "yak", "elk", "ox", "cow" }, *const others[] = { "yak", "elk", "gnu", "emu" };
+    const char *const shown[] = { "ox", "cow", "elk" }, *const candidates[] = { "yak", "elk", "ox", "cow" };
+    const char *const others[] = { "yak", "elk", "gnu", "emu" };
     const size_t candidate_of[] = { 2, 3, 1 };
     const char *ids[TRIALS];
     size_t truth[TRIALS], expected[TRIALS], ranks[TRIALS];
@@ -467,7 +472,8 @@ static void test_ranks_of_a_dataset(void **state)
     OK(nd_retrieval_rank_dataset(r, e, d, ranks, TRIALS, NULL, NULL));
     assert_memory_equal(ranks, expected, sizeof ranks);
     FAILS(ND_ERR_BUFFER, "room for 29 ranks, need 30", nd_retrieval_rank_dataset(r, e, d, ranks, TRIALS - 1, NULL, NULL));
-    FAILS(ND_ERR_ARGUMENT, "image 'ox' of the dataset is not in the gallery (2 of 3 images are missing)", nd_retrieval_rank_dataset(wrong, e, d, truth, TRIALS, NULL, NULL));
+    FAILS(ND_ERR_ARGUMENT, "image 'ox' of the dataset is not in the gallery (2 of 3 images are missing)",
+          nd_retrieval_rank_dataset(wrong, e, d, truth, TRIALS, NULL, NULL));
     FAILS(ND_ERR_ARGUMENT, "vectors of 16, the gallery has 8", nd_retrieval_rank_dataset(narrow, e, d, truth, TRIALS, NULL, NULL));
     nd_retrieval_free(narrow);
     nd_retrieval_free(wrong);

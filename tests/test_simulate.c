@@ -86,7 +86,8 @@ static void recordings_have_the_shapes_and_names_of_the_real_ones(void **state)
             snprintf(name, sizeof name, "Preprocessed_data_250Hz/sub-%02d/preprocessed_eeg_%s.npy", subject, test ? "test" : "training");
             content *c = open_file(folder, name);
             assert_string_equal(c->format, "pickle");
-            check_shape(ndi_content_array(c, "preprocessed_eeg_data"), DTYPE_F64, 4, test ? (size_t[]){ 10, 6, 63, 100 } : (size_t[]){ 36, 2, 63, 100 });
+            check_shape(ndi_content_array(c, "preprocessed_eeg_data"), DTYPE_F64, 4,
+                        test ? (size_t[]){ 10, 6, 63, 100 } : (size_t[]){ 36, 2, 63, 100 });
             check_shape(ndi_content_array(c, "times"), DTYPE_F64, 1, (size_t[]){ 150 });
             OK(ndi_array_read_f64(ndi_content_array(c, "times"), 0, 150, times));
             assert_float_equal(times[0], -0.2, 1e-12);
@@ -121,7 +122,8 @@ static void embeddings_and_metadata_belong_together(void **state)
             int stem = (int)(strlen(files->items[image]) - 4);
             assert_string_equal(files->items[image] + stem, ".jpg");
             assert_int_equal(strncmp(concepts->items[image] + 6, files->items[image], strlen(concepts->items[image] + 6)), 0);
-            snprintf(name, sizeof name, "%s/image_embeddings/training_images/%s/%.*s_aligned.npy", folder, concepts->items[image], stem, files->items[image]);
+            snprintf(name, sizeof name, "%s/image_embeddings/training_images/%s/%.*s_aligned.npy", folder, concepts->items[image], stem,
+                     files->items[image]);
             assert_int_equal(stat(name, &about), 0);
             assert_int_equal(about.st_size, 128 + 4 * 24);
             for (size_t other = 0; other < test_things->n; other++) assert_string_not_equal(things->items[image], test_things->items[other]);
@@ -303,13 +305,14 @@ static void all_electrodes_have_a_place_on_the_head(void **state)
 static void wrong_options_are_named(void **state)
 {
     const char *folder = *state;
-    static const struct { size_t at; uint32_t value; const char *name; } wrong[] = {
-        { offsetof(nd_simulate_options, n_concepts), 0, "n_concepts" },
-        { offsetof(nd_simulate_options, n_subjects), 11, "n_subjects" },
-        { offsetof(nd_simulate_options, n_subjects), 0, "n_subjects" },
-        { offsetof(nd_simulate_options, n_channels), 32, "n_channels" },
-        { offsetof(nd_simulate_options, n_samples), 10, "n_samples" },
-        { offsetof(nd_simulate_options, test_repetitions), 0, "test_repetitions" },
+    static const struct {
+        size_t at;
+        uint32_t value;
+        const char *name;
+    } wrong[] = {
+        { offsetof(nd_simulate_options, n_concepts), 0, "n_concepts" }, { offsetof(nd_simulate_options, n_subjects), 11, "n_subjects" },
+        { offsetof(nd_simulate_options, n_subjects), 0, "n_subjects" }, { offsetof(nd_simulate_options, n_channels), 32, "n_channels" },
+        { offsetof(nd_simulate_options, n_samples), 10, "n_samples" },  { offsetof(nd_simulate_options, test_repetitions), 0, "test_repetitions" },
         { offsetof(nd_simulate_options, reserved), 1, "reserved" },
     };
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {

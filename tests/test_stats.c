@@ -1,4 +1,5 @@
-/* Statistics against values computed with SciPy 1.17 (binom.sf, binomtest) and NumPy 2 (means, combinations in whole numbers, 100,000 bootstrap resamples). */
+/* Statistics against values computed with SciPy 1.17 (binom.sf, binomtest) and NumPy 2 (means, combinations in whole numbers, 100,000 bootstrap
+ * resamples). */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -88,7 +89,9 @@ static void test_a_shorter_struct_of_an_older_caller(void **state)
 static void test_bootstrap_of_a_fraction(void **state)
 {
     (void)state;
-    static const struct { size_t n, hits; double low, high; } cases[] = { { 200, 30, 0.1, 0.2 }, { 200, 196, 0.96, 0.995 }, { 50, 5, 0.02, 0.18 }, { 10, 0, 0, 0 }, { 10, 10, 1, 1 } };
+    static const struct { size_t n, hits; double low, high; } cases[] = {
+        { 200, 30, 0.1, 0.2 }, { 200, 196, 0.96, 0.995 }, { 50, 5, 0.02, 0.18 }, { 10, 0, 0, 0 }, { 10, 10, 1, 1 },
+    };
     for (size_t i = 0; i < COUNT(cases); i++) {
         size_t *r = with_hits(cases[i].n, cases[i].hits);
         nd_estimate e = { .size = sizeof e }, again = { .size = sizeof again };
@@ -146,8 +149,10 @@ static void test_comparison(void **state)
 static void test_mcnemar(void **state)
 {
     (void)state;
-    static const struct { size_t a, b; double p; } cases[] = { { 1, 0, 1 }, { 5, 5, 1 }, { 10, 2, 0.03857421875 }, { 2, 10, 0.03857421875 }, { 40, 20, 0.01348929373119186 },
-                                                               { 600, 500, 0.0028195449914364284 } };
+    static const struct { size_t a, b; double p; } cases[] = {
+        { 1, 0, 1 }, { 5, 5, 1 }, { 10, 2, 0.03857421875 }, { 2, 10, 0.03857421875 }, { 40, 20, 0.01348929373119186 },
+        { 600, 500, 0.0028195449914364284 },
+    };
     for (size_t i = 0; i < COUNT(cases); i++) {
         size_t n = cases[i].a + cases[i].b, *first = with_hits(n, cases[i].a), *second = with_hits(n, n);
         for (size_t j = 0; j < cases[i].a; j++) second[j] = 2;
@@ -162,8 +167,10 @@ static void test_mcnemar(void **state)
 static void test_k_way(void **state)
 {
     (void)state;
-    static const struct { size_t k; double expected; } cases[] = { { 2, 0.8656565656565658 }, { 3, 0.7775510204081633 }, { 10, 0.5352444214338423 }, { 50, 0.2825595488740865 },
-                                                                   { 100, 0.2 } };
+    static const struct { size_t k; double expected; } cases[] = {
+        { 2, 0.8656565656565658 }, { 3, 0.7775510204081633 }, { 10, 0.5352444214338423 }, { 50, 0.2825595488740865 },
+        { 100, 0.2 },
+    };
     for (size_t i = 0; i < COUNT(cases); i++) {
         double expected, sampled, again, alone;
         OK(nd_metrics_k_way(ranks, COUNT(ranks), 100, cases[i].k, 2000, 5, &expected, &sampled));
@@ -206,7 +213,8 @@ static void test_report(void **state)
 {
     (void)state;
     setlocale(LC_ALL, "de_DE.UTF-8"); /* a comma, where that locale is installed */
-    json_t *object = report("{\"subject\": 1, \"note\": \"Tür\"}"), *top1 = json_object_get(object, "top1"), *ways = json_object_get(object, "k_way");
+    json_t *object = report("{\"subject\": 1, \"note\": \"Tür\"}"), *top1 = json_object_get(object, "top1");
+    json_t *ways = json_object_get(object, "k_way");
     setlocale(LC_ALL, "C");
     nd_estimate e = { .size = sizeof e };
     OK(nd_metrics_top_k(ranks, COUNT(ranks), 100, 1, 0, 1, &e));
@@ -264,6 +272,7 @@ static void test_arguments(void **state)
     FAILS(ND_ERR_ARGUMENT, "gallery of 1", nd_metrics_to_json(ranks, 3, 1, NULL, 0, NULL, 0, NULL));
 }
 
+/* The protocol is empty because jansson takes a text it has no memory for to be a mistake in the text. */
 static nd_status everything(void *context)
 {
     (void)context;
@@ -272,7 +281,7 @@ static nd_status everything(void *context)
     char json[4096] = "untouched";
     TRY(nd_metrics_top_k(ranks, 3, 100, 1, 0, 0, &e));
     TRY(nd_metrics_compare(ranks, ranks, 3, 1, 0, 0, &c));
-    nd_status status = nd_metrics_to_json(ranks, 3, 100, "{\"a\": [1, 2]}", 0, json, sizeof json, NULL);
+    nd_status status = nd_metrics_to_json(ranks, 3, 100, "{}", 0, json, sizeof json, NULL);
     if (status != ND_OK) assert_string_equal(json, "untouched");
     return status;
 }

@@ -129,7 +129,7 @@ static void memory_and_sections(void **state)
 
 static size_t pack(const uint8_t *from, size_t n, uint8_t *to, size_t room, int window)
 {
-    z_stream z = {0};
+    z_stream z = { 0 };
     assert_int_equal(deflateInit2(&z, 6, Z_DEFLATED, window, 8, Z_DEFAULT_STRATEGY), Z_OK);
     z.next_in = (Bytef *)(uintptr_t)from;
     z.avail_in = (uInt)n;
@@ -214,7 +214,7 @@ static void threads(void **state)
 {
     (void)state;
     pthread_t thread[4];
-    array a = {.name = "x", .type = DTYPE_U8, .n_dims = 1, .shape = {N}, .n = N};
+    array a = { .name = "x", .type = DTYPE_U8, .n_dims = 1, .shape = { N }, .n = N };
     const char *path = nd_test_temp("shared");
     nd_test_write(path, sample, N);
     assert_int_equal(ndi_stream_open_file(&a.in, path), ND_OK);
@@ -370,9 +370,9 @@ int main(void)
 {
     fill_sample();
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(plain_file),     cmocka_unit_test(not_a_file), cmocka_unit_test(memory_and_sections), cmocka_unit_test(gzip_file),
-        cmocka_unit_test(deflated_section), cmocka_unit_test(threads),  cmocka_unit_test(write_whole),         cmocka_unit_test(write_nothing),
-        cmocka_unit_test(write_through_link), cmocka_unit_test(disk_full), cmocka_unit_test(out_of_memory),
+        cmocka_unit_test(plain_file),         cmocka_unit_test(not_a_file), cmocka_unit_test(memory_and_sections), cmocka_unit_test(gzip_file),
+        cmocka_unit_test(deflated_section),   cmocka_unit_test(threads),    cmocka_unit_test(write_whole),         cmocka_unit_test(write_nothing),
+        cmocka_unit_test(write_through_link), cmocka_unit_test(disk_full),  cmocka_unit_test(out_of_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -14,15 +14,16 @@ static const values defaults = { .all = SHARED_DEFAULTS };
 static const option options[] = {
     { "transform", 0, "NPZ", WORD, offsetof(values, pictures.align), 0, 0, "weights (dim x dim'), mean, std, perhaps bias, as gLocal has them" },
     { "suffix", 0, "NAME", WORD, offsetof(values, pictures.suffix), 0, 0, "of a folder: take the files <image>_<NAME>.npy (default the only one)" },
-    { "images", 0, "FILE", WORD, offsetof(values, pictures.ids), 0, 0, "image ids of the rows, one a line, where the file has none (default 0, 1, ...)" },
+    { "images", 0, "FILE", WORD, offsetof(values, pictures.ids), 0, 0,
+      "image ids of the rows, one a line, where the file has none (default 0, 1, ...)" },
     { 0 },
 };
 
-static const char help[] =
-    "Applies y = ((x - mean) / std) W + b to image embeddings. IN is a bank, an array of images x dim, or a folder of .npy files; OUT is a bank (.safetensors) or an array (.npy, .npz, .csv).\v"
-    "Examples:\n"
-    "  neurodecode align --transform glocal.npz clip.npy aligned.npy\n"
-    "  neurodecode align --transform glocal.npz embeddings/ aligned.safetensors --suffix clip\n";
+static const char help[] = "Applies y = ((x - mean) / std) W + b to image embeddings. IN is a bank, an array of images x dim, or a folder of .npy "
+                           "files; OUT is a bank (.safetensors) or an array (.npy, .npz, .csv).\v"
+                           "Examples:\n"
+                           "  neurodecode align --transform glocal.npz clip.npy aligned.npy\n"
+                           "  neurodecode align --transform glocal.npz embeddings/ aligned.safetensors --suffix clip\n";
 
 /* The first layer, as an array without ids. */
 static nd_status write_vectors(const nd_bank *bank, const nd_bank_info *about, const char *path)
@@ -55,4 +56,6 @@ static int run(const void *values_given, char *const *arguments)
     return 0;
 }
 
-const command align_command = { "align", "make image embeddings human-aligned by a linear transform", "IN OUT", help, options, &defaults, sizeof defaults, 2, 2, run };
+const command align_command = {
+    "align", "make image embeddings human-aligned by a linear transform", "IN OUT", help, options, &defaults, sizeof defaults, 2, 2, run
+};

@@ -25,7 +25,8 @@ static const option options[] = {
     { .help = "Banks:" },
     { "suffix", 0, "NAME", WORD, AT(suffix), 0, 0, "of a folder: take the files <image>_<NAME>.npy (default the only one)" },
     { .help = "Stores:" },
-    { "axes", 0, "LIST", WORD, AT(brain.axes), 0, 0, "what the dimensions are, in order: trial image repetition subject channel sample (default by their number)" },
+    { "axes", 0, "LIST", WORD, AT(brain.axes), 0, 0,
+      "what the dimensions are, in order: trial image repetition subject channel sample (default by their number)" },
     { "average", 0, NULL, FLAG, AT(brain.average), 0, 0, "average the repetitions of each image" },
     { "normalise", 0, "none|zscore|reference", CHOICE, AT(brain.normalise), 0, 0, "each channel of each trial, before averaging (default none)" },
     { "channels", 0, "LIST", WORD, AT(brain.channel_names), 0, 0, "names for a file without them" },
@@ -35,14 +36,14 @@ static const option options[] = {
     { 0 },
 };
 
-static const char help[] =
-    "Converts a file. Arrays become float32, whatever they were. A store holds recordings as float32 with image ids, channel names and timing; it is made in constant memory, so a recording of "
-    "any size goes through.\v"
-    "Examples:\n"
-    "  neurodecode convert features.mat features.npy --variable X\n"
-    "  neurodecode convert --store preprocessed_eeg_training.npy sub-01.safetensors --average\n"
-    "      --images image_metadata.npy --partition training\n"
-    "  neurodecode convert --bank image_embeddings/test_images clip.safetensors --suffix clip\n";
+static const char help[] = "Converts a file. Arrays become float32, whatever they were. A store holds recordings as float32 with image ids, channel "
+                           "names and timing; it is made in constant memory, so a recording of "
+                           "any size goes through.\v"
+                           "Examples:\n"
+                           "  neurodecode convert features.mat features.npy --variable X\n"
+                           "  neurodecode convert --store preprocessed_eeg_training.npy sub-01.safetensors --average\n"
+                           "      --images image_metadata.npy --partition training\n"
+                           "  neurodecode convert --bank image_embeddings/test_images clip.safetensors --suffix clip\n";
 
 static int convert_array(const values *v, const char *in, const char *out)
 {
@@ -88,11 +89,12 @@ static int convert_recording(const values *v, const char *in, const char *out)
     if (status != ND_OK || nd_dataset_get_info(d, &about) != ND_OK) return failed();
     nd_dataset_free(d);
     if (v->all.json)
-        print_json(json_pack("{s:s, s:I, s:I, s:I, s:I, s:f, s:f}", "out", out, "trials", (json_int_t)about.n_trials, "channels", (json_int_t)about.n_channels, "samples",
-                             (json_int_t)about.n_samples, "images", (json_int_t)about.n_images, "rate", about.rate, "start", about.start));
+        print_json(json_pack("{s:s, s:I, s:I, s:I, s:I, s:f, s:f}", "out", out, "trials", (json_int_t)about.n_trials, "channels",
+                             (json_int_t)about.n_channels, "samples", (json_int_t)about.n_samples, "images", (json_int_t)about.n_images, "rate",
+                             about.rate, "start", about.start));
     else if (!v->all.quiet)
-        printf("%s: %zu trials x %zu channels x %zu samples, %zu images, %g samples per second from %g s\n", out, about.n_trials, about.n_channels, about.n_samples, about.n_images,
-               about.rate, about.start);
+        printf("%s: %zu trials x %zu channels x %zu samples, %zu images, %g samples per second from %g s\n", out, about.n_trials, about.n_channels,
+               about.n_samples, about.n_images, about.rate, about.start);
     return 0;
 }
 
@@ -114,7 +116,8 @@ static int convert_bank(const values *v, const char *in, const char *out)
     nd_bank_free(bank);
     if (status != ND_OK) return failed();
     if (v->all.json)
-        print_json(json_pack("{s:s, s:I, s:I, s:I}", "out", out, "images", (json_int_t)about.n_images, "layers", (json_int_t)about.n_layers, "dim", (json_int_t)about.dim));
+        print_json(json_pack("{s:s, s:I, s:I, s:I}", "out", out, "images", (json_int_t)about.n_images, "layers", (json_int_t)about.n_layers, "dim",
+                             (json_int_t)about.dim));
     else if (!v->all.quiet)
         printf("%s: %zu images, %zu %s, dim %zu\n", out, about.n_images, about.n_layers, about.n_layers == 1 ? "layer" : "layers", about.dim);
     return 0;
@@ -136,4 +139,6 @@ static int run(const void *values_given, char *const *arguments)
     return convert_array(v, arguments[0], arguments[1]);
 }
 
-const command convert_command = { "convert", "convert arrays, recordings and image embeddings", "IN OUT", help, options, &defaults, sizeof defaults, 2, 2, run };
+const command convert_command = {
+    "convert", "convert arrays, recordings and image embeddings", "IN OUT", help, options, &defaults, sizeof defaults, 2, 2, run
+};

@@ -28,7 +28,8 @@ static const option options[] = {
     { .help = "Retrieval:" },
     { "vectors", 0, "l2|centred", CHOICE, AT(vectors), 0, 0, "similarity: cosine, or Pearson correlation (default centred)" },
     { "centre-gallery", 0, NULL, FLAG, AT(centre_gallery), 0, 0, "subtract the mean of the candidates from candidates and predictions first" },
-    { "compare", 0, "MODEL|SUFFIX|BANK", WORD, AT(compare), 0, 0, "test against another model, or with --cross against other embeddings, on the same trials" },
+    { "compare", 0, "MODEL|SUFFIX|BANK", WORD, AT(compare), 0, 0,
+      "test against another model, or with --cross against other embeddings, on the same trials" },
     { "ranks", 0, "FILE", WORD, AT(ranks), 0, 0, "write the rank of each trial's image, a column for each model: .csv or .npy" },
     RECORDING_OPTIONS(values, brain),
     IMAGE_OPTIONS(values, pictures),
@@ -36,8 +37,10 @@ static const option options[] = {
 };
 
 static const char help[] =
-    "Embeds trials, ranks all candidate images by similarity and says how often the seen one is found: top-1, top-3 and top-5 with 95 % bootstrap intervals, chance level and exact test, mean "
-    "rank, pairwise and k-way accuracy, and the protocol. DIR is a data set laid out as THINGS-EEG2, of which the test partition is taken. Of two models, top-1 and top-5 are compared on the "
+    "Embeds trials, ranks all candidate images by similarity and says how often the seen one is found: top-1, top-3 and top-5 with 95 % bootstrap "
+    "intervals, chance level and exact test, mean "
+    "rank, pairwise and k-way accuracy, and the protocol. DIR is a data set laid out as THINGS-EEG2, of which the test partition is taken. Of two "
+    "models, top-1 and top-5 are compared on the "
     "same trials (exact McNemar test). A model remembers its embeddings, channels, window and normalisation; options override them.\v"
     "Examples:\n"
     "  neurodecode evaluate world --subject 1 --model aligned.safetensors --model unaligned.safetensors\n"
@@ -59,16 +62,20 @@ static json_t *protocol_of(const values *v, const char *folder, const nd_dataset
     nd_dataset_get_info(d, &about);
     nd_bank_get_info(bank, &pictures);
     nd_bank_get_layer(bank, 0, &layer, NULL);
-    json_t *p = json_pack("{s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:s, s:f, s:f, s:s, s:s, s:b}", "data", folder ? folder : v->brain.data, "encoder", encoder, "gallery", layer, "candidates",
-                          (json_int_t)pictures.n_images, "subjects", (json_int_t)about.n_subjects, "trials", (json_int_t)about.n_trials, "repetitions_averaged",
-                          (json_int_t)about.averaged, "channels", (json_int_t)about.n_channels, "normalise", normalise[about.normalise], "first_sample", about.start, "last_sample",
-                          about.start + (double)(about.n_samples - 1) / about.rate, "similarity", v->vectors == ND_VECTOR_L2 ? "cosine" : "correlation", "calibration", "none", "centred_gallery",
-                          v->centre_gallery);
+    json_t *p = json_pack("{s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:s, s:f, s:f, s:s, s:s, s:b}", "data", folder ? folder : v->brain.data,
+                          "encoder", encoder, "gallery", layer, "candidates", (json_int_t)pictures.n_images, "subjects", (json_int_t)about.n_subjects,
+                          "trials", (json_int_t)about.n_trials, "repetitions_averaged", (json_int_t)about.averaged, "channels",
+                          (json_int_t)about.n_channels, "normalise", normalise[about.normalise], "first_sample", about.start, "last_sample",
+                          about.start + (double)(about.n_samples - 1) / about.rate, "similarity",
+                          v->vectors == ND_VECTOR_L2 ? "cosine" : "correlation", "calibration", "none", "centred_gallery", v->centre_gallery);
     must(p);
     if (v->brain.subjects) json_object_set_new(p, "people", json_string(v->brain.subjects));
     if (v->cross) json_object_set_new(p, "left_out_in_turn", json_string(v->cross));
     if (v->pictures.align) json_object_set_new(p, "aligned_by", json_string(v->pictures.align));
-    json_object_set_new(p, "model_selection", json_string(v->cross ? "trained on all other groups" : json_is_object(training) ? "lowest validation loss within the training data" : "unknown"));
+    json_object_set_new(p, "model_selection",
+                        json_string(v->cross                   ? "trained on all other groups"
+                                    : json_is_object(training) ? "lowest validation loss within the training data"
+                                                               : "unknown"));
     return p;
 }
 
@@ -112,7 +119,8 @@ static size_t *rank_trials(const values *v, const nd_dataset *d, const nd_bank *
     return NULL;
 }
 
-static bool finish(const values *v, const char *folder, const nd_dataset *d, const nd_bank *bank, const char *encoder, const json_t *training, const float *embeddings, outcome *o)
+static bool finish(const values *v, const char *folder, const nd_dataset *d, const nd_bank *bank, const char *encoder, const json_t *training,
+                   const float *embeddings, outcome *o)
 {
     nd_dataset_info about = { .size = sizeof about };
     nd_bank_info pictures = { .size = sizeof pictures };
@@ -148,7 +156,9 @@ static bool run_model(const values *given, const char *folder, const char *path,
     const json_t *training = json_object_get(metadata, "training");
     char *channels = take_input(&v.brain, encoder, folder != NULL);
     d = open_recording(&v.brain, folder, "test", &v.all);
-    if (d) bank = open_images(&v.pictures, v.pictures.suffix || v.pictures.bank ? NULL : json_string_value(json_object_get(training, "bank")), folder, "test", d, &v.all);
+    if (d)
+        bank = open_images(&v.pictures, v.pictures.suffix || v.pictures.bank ? NULL : json_string_value(json_object_get(training, "bank")), folder,
+                           "test", d, &v.all);
     float *embeddings = bank ? embed_trials(encoder, d, &v.all) : NULL;
     end_progress();
     bool done = embeddings && finish(&v, folder, d, bank, info.kind, training, embeddings, o);
@@ -201,16 +211,19 @@ static void print_report(const outcome *o)
     static const char *const tops[] = { "top1", "top3", "top5" };
     const char *key;
     json_t *value;
-    printf("%s: %zu trials, %zu candidates\n\n  %-10s %10s   %-19s %9s %10s\n", o->name, o->n, o->n_gallery, "", "accuracy", "95 % interval", "chance", "p");
+    printf("%s: %zu trials, %zu candidates\n\n  %-10s %10s   %-19s %9s %10s\n", o->name, o->n, o->n_gallery, "", "accuracy", "95 % interval",
+           "chance", "p");
     for (size_t i = 0; i < sizeof tops / sizeof tops[0]; i++) {
         const json_t *t = json_object_get(o->report, tops[i]);
-        printf("  top-%-6c %8.2f %%   %6.2f .. %6.2f %%   %7.2f %% %10.2g\n", tops[i][3], 100 * get(t, "value"), 100 * get(t, "low"), 100 * get(t, "high"), 100 * get(t, "chance"), get(t, "p"));
+        printf("  top-%-6c %8.2f %%   %6.2f .. %6.2f %%   %7.2f %% %10.2g\n", tops[i][3], 100 * get(t, "value"), 100 * get(t, "low"),
+               100 * get(t, "high"), 100 * get(t, "chance"), get(t, "p"));
     }
-    printf("\n  mean rank %.2f, median rank %.1f, mean 1/rank %.4f, pairwise %.4f (chance 0.5)\n  k-way    ", get(o->report, "mean_rank"), get(o->report, "median_rank"), get(o->report, "mrr"),
-           get(o->report, "pairwise"));
+    printf("\n  mean rank %.2f, median rank %.1f, mean 1/rank %.4f, pairwise %.4f (chance 0.5)\n  k-way    ", get(o->report, "mean_rank"),
+           get(o->report, "median_rank"), get(o->report, "mrr"), get(o->report, "pairwise"));
     json_object_foreach(json_object_get(o->report, "k_way"), key, value) printf(" %s: %.2f %% ", key, 100 * json_number_value(value));
     printf("\n\nProtocol\n");
-    json_object_foreach(json_object_get(o->report, "protocol"), key, value) {
+    json_object_foreach(json_object_get(o->report, "protocol"), key, value)
+    {
         char *text = must(json_dumps(value, JSON_ENCODE_ANY | JSON_REAL_PRECISION(6)));
         printf("  %-22s %s\n", key, json_is_string(value) ? json_string_value(value) : text);
         free(text);
@@ -222,14 +235,14 @@ static json_t *compare(const outcome *a, const outcome *b, size_t k, uint64_t se
 {
     nd_comparison c = { .size = sizeof c };
     if (nd_metrics_compare(a->ranks, b->ranks, a->n, k, 0, seed, &c) != ND_OK) return NULL;
-    return json_pack("{s:f, s:f, s:f, s:f, s:I, s:I, s:I}", "difference", c.difference, "low", c.low, "high", c.high, "p", c.p_value, "only_first", (json_int_t)c.only_first, "only_second",
-                     (json_int_t)c.only_second, "n", (json_int_t)c.n);
+    return json_pack("{s:f, s:f, s:f, s:f, s:I, s:I, s:I}", "difference", c.difference, "low", c.low, "high", c.high, "p", c.p_value, "only_first",
+                     (json_int_t)c.only_first, "only_second", (json_int_t)c.only_second, "n", (json_int_t)c.n);
 }
 
 static void print_comparison(const char *name, const json_t *c)
 {
-    printf("  %-6s %+8.2f points   %+7.2f .. %+7.2f   p = %.2g   (only the first: %lld, only the second: %lld)\n", name, 100 * get(c, "difference"), 100 * get(c, "low"), 100 * get(c, "high"),
-           get(c, "p"), (long long)get(c, "only_first"), (long long)get(c, "only_second"));
+    printf("  %-6s %+8.2f points   %+7.2f .. %+7.2f   p = %.2g   (only the first: %lld, only the second: %lld)\n", name, 100 * get(c, "difference"),
+           100 * get(c, "low"), 100 * get(c, "high"), get(c, "p"), (long long)get(c, "only_first"), (long long)get(c, "only_second"));
 }
 
 static int write_ranks(const char *path, const outcome *o, size_t n_models)
@@ -257,8 +270,8 @@ static int report_two(const values *v, const outcome *o)
     json_t *top1 = compare(&o[0], &o[1], 1, v->all.seed), *top5 = compare(&o[0], &o[1], 5, v->all.seed);
     int status = top1 && top5 ? 0 : failed();
     if (status == 0 && v->all.json) {
-        print_json(json_pack("{s:[{s:s, s:O}, {s:s, s:O}], s:{s:O, s:O}}", "models", "name", o[0].name, "result", o[0].report, "name", o[1].name, "result", o[1].report, "comparison", "top1", top1,
-                             "top5", top5));
+        print_json(json_pack("{s:[{s:s, s:O}, {s:s, s:O}], s:{s:O, s:O}}", "models", "name", o[0].name, "result", o[0].report, "name", o[1].name,
+                             "result", o[1].report, "comparison", "top1", top1, "top5", top5));
     } else if (status == 0 && !v->all.quiet) {
         print_report(&o[0]);
         print_report(&o[1]);
@@ -296,4 +309,6 @@ static int run(const void *values_given, char *const *arguments)
     return status;
 }
 
-const command evaluate_command = { "evaluate", "find the seen images among candidates, with statistics", "[DIR]", help, options, &defaults, sizeof defaults, 0, 1, run };
+const command evaluate_command = {
+    "evaluate", "find the seen images among candidates, with statistics", "[DIR]", help, options, &defaults, sizeof defaults, 0, 1, run
+};

@@ -21,13 +21,13 @@ static const option options[] = {
     { 0 },
 };
 
-static const char help[] =
-    "Explains a file of any supported format, whatever its name: its arrays, texts and metadata, and the layers if it is an encoder. No array is loaded. "
-    "Of a data set's folder it lists people, recordings and image embeddings.\v"
-    "Examples:\n"
-    "  neurodecode info world/Preprocessed_data_250Hz/sub-01/preprocessed_eeg_test.npy\n"
-    "  neurodecode info model.safetensors --json\n"
-    "  neurodecode info --encoders\n";
+static const char help[] = "Explains a file of any supported format, whatever its name: its arrays, texts and metadata, and the layers if it is an "
+                           "encoder. No array is loaded. "
+                           "Of a data set's folder it lists people, recordings and image embeddings.\v"
+                           "Examples:\n"
+                           "  neurodecode info world/Preprocessed_data_250Hz/sub-01/preprocessed_eeg_test.npy\n"
+                           "  neurodecode info model.safetensors --json\n"
+                           "  neurodecode info --encoders\n";
 
 /* --- files ------------------------------------------------------------------------------------------------------------------------------ */
 
@@ -56,10 +56,12 @@ static char *list_layers(const char *path)
     return text;
 }
 
-static void print_array(const json_t *array)
+enum { LEAST_WIDTH = 32, MOST_WIDTH = 60 }; /* of the column of names */
+
+static void print_array(const json_t *array, int width)
 {
     const json_t *shape = json_object_get(array, "shape"), *name = json_object_get(array, "name");
-    printf("  %-32s %-9s", json_is_string(name) ? json_string_value(name) : "", json_string_value(json_object_get(array, "dtype")));
+    printf("  %-*s %-9s", width, json_is_string(name) ? json_string_value(name) : "", json_string_value(json_object_get(array, "dtype")));
     for (size_t i = 0; i < json_array_size(shape); i++) printf("%s%lld", i ? " x " : " ", (long long)json_integer_value(json_array_get(shape, i)));
     if (json_array_size(shape) == 0) printf(" scalar");
     const char *order = json_string_value(json_object_get(array, "order"));
@@ -95,10 +97,16 @@ static void print_file(const json_t *about, const char *layers)
     json_t *value;
     size_t i;
     const char *what = json_string_value(json_object_get(about, "kind"));
-    printf("%s: %s%s%s, %lld bytes\n", json_string_value(json_object_get(about, "path")), json_string_value(json_object_get(about, "format")), what ? ", " : "", what ? what : "",
-           (long long)json_integer_value(json_object_get(about, "bytes")));
+    int width = LEAST_WIDTH;
+    json_array_foreach(json_object_get(about, "arrays"), i, value)
+    {
+        int length = (int)json_string_length(json_object_get(value, "name"));
+        if (length > width && length <= MOST_WIDTH) width = length;
+    }
+    printf("%s: %s%s%s, %lld bytes\n", json_string_value(json_object_get(about, "path")), json_string_value(json_object_get(about, "format")),
+           what ? ", " : "", what ? what : "", (long long)json_integer_value(json_object_get(about, "bytes")));
     if (json_array_size(json_object_get(about, "arrays"))) puts("Arrays");
-    json_array_foreach(json_object_get(about, "arrays"), i, value) print_array(value);
+    json_array_foreach(json_object_get(about, "arrays"), i, value) print_array(value, width);
     if (json_object_size(json_object_get(about, "text"))) puts("Texts");
     json_object_foreach(json_object_get(about, "text"), key, value) print_texts(key, value);
     if (json_object_size(json_object_get(about, "metadata"))) puts("Metadata");
@@ -139,7 +147,8 @@ static json_t *matches(const char *folder, const char *pattern)
     return list;
 }
 
-/* Suffixes of the files `<image>_<suffix>.npy`, as one image has them: the first file gives its name up to the last but one underscore pieces that all its files share. */
+/* Suffixes of the files `<image>_<suffix>.npy`, as one image has them: the first file gives its name up to the last but one underscore pieces that
+ * all its files share. */
 static json_t *suffixes(const char *folder)
 {
     char pattern[4096];
@@ -153,7 +162,8 @@ static json_t *suffixes(const char *folder)
         size_t stem = first ? strlen(concept) + strlen(underscore ? underscore : "/") + 4 : 0; /* "/<name>_01b" */
         for (size_t i = 0; i < json_array_size(files); i++) {
             const char *file = json_string_value(json_array_get(files, i));
-            if (strlen(file) > stem + 5 && strncmp(file, first, stem) == 0 && file[stem] == '_') json_array_append_new(list, json_stringn(file + stem + 1, strlen(file) - stem - 5));
+            if (strlen(file) > stem + 5 && strncmp(file, first, stem) == 0 && file[stem] == '_')
+                json_array_append_new(list, json_stringn(file + stem + 1, strlen(file) - stem - 5));
         }
         json_decref(files);
     }
@@ -165,13 +175,16 @@ static int show_folder(const char *folder, const values *v)
 {
     json_t *recordings = matches(folder, "*/sub-*/preprocessed_eeg_*.npy"), *models = suffixes(folder), *list = must(json_array());
     int status = 0;
-    if (json_array_size(recordings) == 0 && json_array_size(models) == 0) status = refused("%s: a folder without recordings (*/sub-XX/preprocessed_eeg_*.npy) or image_embeddings", folder);
+    if (json_array_size(recordings) == 0 && json_array_size(models) == 0)
+        status = refused("%s: a folder without recordings (*/sub-XX/preprocessed_eeg_*.npy) or image_embeddings", folder);
     for (size_t i = 0; status == 0 && i < json_array_size(recordings); i++) {
         char path[4096];
         snprintf(path, sizeof path, "%s/%s", folder, json_string_value(json_array_get(recordings, i)));
         json_t *about = describe(path);
-        if (!about) status = failed();
-        else json_array_append_new(list, about);
+        if (!about)
+            status = failed();
+        else
+            json_array_append_new(list, about);
     }
     if (status == 0 && v->all.json) {
         print_json(json_pack("{s:s, s:O, s:O}", "path", folder, "recordings", list, "embeddings", models));
@@ -179,9 +192,10 @@ static int show_folder(const char *folder, const values *v)
         size_t i;
         json_t *about;
         printf("%s: a data set laid out as THINGS-EEG2\n", folder);
-        json_array_foreach(list, i, about) {
+        json_array_foreach(list, i, about)
+        {
             printf("%s\n", json_string_value(json_array_get(recordings, i)));
-            print_array(json_array_get(json_object_get(about, "arrays"), 0));
+            print_array(json_array_get(json_object_get(about, "arrays"), 0), LEAST_WIDTH);
         }
         printf("Image embeddings:");
         json_array_foreach(models, i, about) printf("%s %s", i ? "," : "", json_string_value(about));
@@ -202,7 +216,8 @@ static int show_formats(const values *v)
     if (!v->all.json) printf("%-12s %-5s %-5s %-24s %s\n", "format", "read", "write", "extensions", "");
     for (size_t i = 0; nd_format_get_info(i, &f) == ND_OK; i++) {
         if (!v->all.json) printf("%-12s %-5s %-5s %-24s %s\n", f.name, f.can_read ? "yes" : "no", f.can_write ? "yes" : "no", f.extensions, f.title);
-        json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:b, s:b}", "name", f.name, "title", f.title, "extensions", f.extensions, "read", f.can_read, "write", f.can_write));
+        json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:b, s:b}", "name", f.name, "title", f.title, "extensions", f.extensions, "read",
+                                              f.can_read, "write", f.can_write));
     }
     if (v->all.json) print_json(json_incref(list));
     json_decref(list);
@@ -216,8 +231,8 @@ static json_t *list_params(const char *kind_name, bool print)
     if (print) printf("    %-22s %10s %10s %10s %10s\n", "", "default", "reference", "least", "most");
     for (size_t i = 0; nd_encoder_kind_get_param(kind_name, i, &p) == ND_OK; i++) {
         if (print) printf("    %-22s %10.5g %10.5g %10.5g %10.5g  %s\n", p.name, p.value, p.reference, p.min, p.max, p.meaning);
-        json_array_append_new(list, json_pack("{s:s, s:s, s:f, s:f, s:f, s:f}", "name", p.name, "meaning", p.meaning, "default", p.value, "reference", p.reference, "min", p.min, "max",
-                                              p.max));
+        json_array_append_new(list, json_pack("{s:s, s:s, s:f, s:f, s:f, s:f}", "name", p.name, "meaning", p.meaning, "default", p.value, "reference",
+                                              p.reference, "min", p.min, "max", p.max));
     }
     return list;
 }
@@ -228,7 +243,8 @@ static int show_encoders(const values *v)
     nd_encoder_kind_info k = { .size = sizeof k };
     for (size_t i = 0; nd_encoder_kind_get_info(i, &k) == ND_OK; i++) {
         if (!v->all.json) printf("%s%s: %s\n    %s\n", i ? "\n" : "", k.name, k.title, k.source);
-        json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:o}", "name", k.name, "title", k.title, "source", k.source, "params", list_params(k.name, !v->all.json)));
+        json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:o}", "name", k.name, "title", k.title, "source", k.source, "params",
+                                              list_params(k.name, !v->all.json)));
     }
     if (v->all.json) print_json(json_incref(list));
     json_decref(list);
@@ -245,4 +261,6 @@ static int run(const void *values_given, char *const *arguments)
     return stat(arguments[0], &about) == 0 && S_ISDIR(about.st_mode) ? show_folder(arguments[0], v) : show_file(arguments[0], v);
 }
 
-const command info_command = { "info", "explain a file or a data set; list formats and encoders", "[FILE|DIR]", help, options, &defaults, sizeof defaults, 0, 1, run };
+const command info_command = {
+    "info", "explain a file or a data set; list formats and encoders", "[FILE|DIR]", help, options, &defaults, sizeof defaults, 0, 1, run
+};

@@ -32,7 +32,8 @@ static const option options[] = {
 };
 
 static const char help[] =
-    "Writes a simulated data set with the files, names and shapes of THINGS-EEG2 into DIR: recordings, image metadata, and embeddings of every image by two image models, "
+    "Writes a simulated data set with the files, names and shapes of THINGS-EEG2 into DIR: recordings, image metadata, and embeddings of every image "
+    "by two image models, "
     "'aligned' (sees what brains respond to) and 'unaligned' (sees much that they do not). No download is needed to try everything else with it.\v"
     "Examples:\n"
     "  neurodecode simulate world\n"
@@ -71,14 +72,17 @@ static int run(const void *values_given, char *const *arguments)
     nd_simulate_options o = choose(v);
     if (nd_simulate(arguments[0], &o, show_progress, (void *)&v->all) != ND_OK) return failed();
     uint64_t training = (uint64_t)o.n_concepts * o.images_per_concept;
-    uint64_t bytes = (training * o.train_repetitions + (uint64_t)o.n_test * o.test_repetitions) * o.n_channels * o.n_samples * sizeof(double) * o.n_subjects;
+    uint64_t bytes =
+        (training * o.train_repetitions + (uint64_t)o.n_test * o.test_repetitions) * o.n_channels * o.n_samples * sizeof(double) * o.n_subjects;
     if (v->all.json)
-        print_json(json_pack("{s:s, s:I, s:I, s:I, s:I}", "folder", arguments[0], "subjects", (json_int_t)o.n_subjects, "training_images", (json_int_t)training, "test_images",
-                             (json_int_t)o.n_test, "bytes", (json_int_t)bytes));
+        print_json(json_pack("{s:s, s:I, s:I, s:I, s:I}", "folder", arguments[0], "subjects", (json_int_t)o.n_subjects, "training_images",
+                             (json_int_t)training, "test_images", (json_int_t)o.n_test, "bytes", (json_int_t)bytes));
     else if (!v->all.quiet)
-        printf("%s: %u %s, %llu training images, %u test images, %.2f GB of recordings\n", arguments[0], o.n_subjects, o.n_subjects == 1 ? "person" : "people",
-               (unsigned long long)training, o.n_test, (double)bytes / 1e9);
+        printf("%s: %u %s, %llu training images, %u test images, %.2f GB of recordings\n", arguments[0], o.n_subjects,
+               o.n_subjects == 1 ? "person" : "people", (unsigned long long)training, o.n_test, (double)bytes / 1e9);
     return 0;
 }
 
-const command simulate_command = { "simulate", "write a simulated data set laid out as THINGS-EEG2", "DIR", help, options, &defaults, sizeof defaults, 1, 1, run };
+const command simulate_command = {
+    "simulate", "write a simulated data set laid out as THINGS-EEG2", "DIR", help, options, &defaults, sizeof defaults, 1, 1, run
+};

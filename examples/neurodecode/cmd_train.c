@@ -18,8 +18,19 @@ typedef struct values {
 
 enum { RECIPE_DEFAULT, RECIPE_REFERENCE };
 
-static const values defaults = { .all = SHARED_DEFAULTS, .brain = RECORDING_DEFAULTS, .kind = "nice", .schedule = -1, .split = -1, .epochs = UNSET, .batch = UNSET, .patience = UNSET,
-                                 .warmup = UNSET, .learning_rate = NAN, .weight_decay = NAN, .validation_fraction = NAN, .temperature = NAN };
+static const values defaults = { .all = SHARED_DEFAULTS,
+                                 .brain = RECORDING_DEFAULTS,
+                                 .kind = "nice",
+                                 .schedule = -1,
+                                 .split = -1,
+                                 .epochs = UNSET,
+                                 .batch = UNSET,
+                                 .patience = UNSET,
+                                 .warmup = UNSET,
+                                 .learning_rate = NAN,
+                                 .weight_decay = NAN,
+                                 .validation_fraction = NAN,
+                                 .temperature = NAN };
 
 #define AT(field) offsetof(values, field)
 static const option options[] = {
@@ -48,15 +59,16 @@ static const option options[] = {
     { 0 },
 };
 
-static const char help[] =
-    "Trains an encoder of brain recordings against the embeddings of the images that were seen, and saves it with all that is needed to use it again. DIR is a data set laid out as "
-    "THINGS-EEG2, of which the training partition is taken; the test partition is never touched. The weights kept are those of the epoch with the lowest validation loss.\v"
-    "Examples:\n"
-    "  neurodecode train world --subject 1 --embeddings aligned -o model.safetensors\n"
-    "  neurodecode train --data eeg.npy --axes \"trial channel sample\" --rate 250 --images ids.txt\n"
-    "      --bank clip.safetensors --encoder eegnet --epochs 80 -o model.safetensors\n"
-    "\n"
-    "Ctrl-C stops after the present step; with --checkpoint, --resume goes on exactly there.\n";
+static const char help[] = "Trains an encoder of brain recordings against the embeddings of the images that were seen, and saves it with all that is "
+                           "needed to use it again. DIR is a data set laid out as "
+                           "THINGS-EEG2, of which the training partition is taken; the test partition is never touched. The weights kept are those "
+                           "of the epoch with the lowest validation loss.\v"
+                           "Examples:\n"
+                           "  neurodecode train world --subject 1 --embeddings aligned -o model.safetensors\n"
+                           "  neurodecode train --data eeg.npy --axes \"trial channel sample\" --rate 250 --images ids.txt\n"
+                           "      --bank clip.safetensors --encoder eegnet --epochs 80 -o model.safetensors\n"
+                           "\n"
+                           "Ctrl-C stops after the present step; with --checkpoint, --resume goes on exactly there.\n";
 
 /* A training and all it stands on. */
 typedef struct session {
@@ -126,7 +138,8 @@ static int32_t watch(const nd_progress *p, void *user)
     bool talk = !s->v->all.quiet && !s->v->all.json;
     if (talk && nd_trainer_get_info(s->trainer, &t) == ND_OK && t.epoch > s->epochs_shown) {
         end_progress();
-        printf("epoch %3llu  training loss %.4f  validation loss %.4f%s\n", (unsigned long long)t.epoch, t.train_loss, t.validation_loss, t.best_epoch == t.epoch ? "  best" : "");
+        printf("epoch %3llu  training loss %.4f  validation loss %.4f%s\n", (unsigned long long)t.epoch, t.train_loss, t.validation_loss,
+               t.best_epoch == t.epoch ? "  best" : "");
         fflush(stdout);
         s->epochs_shown = t.epoch;
     }
@@ -141,12 +154,15 @@ static int report(const session *s, const char *output)
     nd_encoder_info e = { .size = sizeof e };
     if (nd_trainer_get_info(s->trainer, &t) != ND_OK || nd_encoder_get_info(s->encoder, &e) != ND_OK) return failed();
     if (s->v->all.json) {
-        print_json(json_pack("{s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:o, s:o}", "model", output, "encoder", e.kind, "params", e.params, "parameters", (json_int_t)e.n_parameters, "epochs",
-                             (json_int_t)t.epoch, "best_epoch", (json_int_t)t.best_epoch, "n_train", (json_int_t)t.n_train, "n_validation", (json_int_t)t.n_validation,
-                             "validation_loss", number(t.best_validation_loss), "train_loss", number(t.train_loss)));
+        print_json(json_pack("{s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:o, s:o}", "model", output, "encoder", e.kind, "params", e.params,
+                             "parameters", (json_int_t)e.n_parameters, "epochs", (json_int_t)t.epoch, "best_epoch", (json_int_t)t.best_epoch,
+                             "n_train", (json_int_t)t.n_train, "n_validation", (json_int_t)t.n_validation, "validation_loss",
+                             number(t.best_validation_loss), "train_loss", number(t.train_loss)));
     } else if (!s->v->all.quiet) {
         printf("%s, %zu parameters, trained on %zu trials", e.kind, e.n_parameters, t.n_train);
-        if (t.best_epoch) printf("; validation loss %.4f on %zu trials at epoch %llu of %llu", t.best_validation_loss, t.n_validation, (unsigned long long)t.best_epoch, (unsigned long long)t.epoch);
+        if (t.best_epoch)
+            printf("; validation loss %.4f on %zu trials at epoch %llu of %llu", t.best_validation_loss, t.n_validation,
+                   (unsigned long long)t.best_epoch, (unsigned long long)t.epoch);
         printf("\n%s\n", output);
     }
     return 0;

@@ -37,7 +37,8 @@ static double parse_number(struct argp_state *state, const option *o, const char
     char *stop;
     double x = strtod(s, &stop);
     bool whole = o->type == WHOLE || o->type == BIG;
-    if (stop != end || s == end || !isfinite(x) || (whole && x != floor(x))) argp_error(state, "--%s: got '%s', expected %s", o->name, s, whole ? "a whole number" : "a number");
+    if (stop != end || s == end || !isfinite(x) || (whole && x != floor(x)))
+        argp_error(state, "--%s: got '%s', expected %s", o->name, s, whole ? "a whole number" : "a number");
     if (o->low < o->high && (x < o->low || x > o->high)) argp_error(state, "--%s: got %s, expected %.10g to %.10g", o->name, s, o->low, o->high);
     return x;
 }
@@ -121,7 +122,13 @@ static void list_options(parsing *p, const option *rows, struct argp_option *mad
 {
     for (const option *o = rows; o->help && p->n_rows < MAX_OPTIONS - 1; o++) {
         if (!o->name) ++*group;
-        made[p->n_rows] = (struct argp_option){ .name = o->name, .key = !o->name ? 0 : o->letter ? o->letter : FIRST_KEY + (int)p->n_rows, .arg = o->value, .doc = o->help, .group = *group };
+        made[p->n_rows] = (struct argp_option){ .name = o->name,
+                                                .key = !o->name    ? 0
+                                                       : o->letter ? o->letter
+                                                                   : FIRST_KEY + (int)p->n_rows,
+                                                .arg = o->value,
+                                                .doc = o->help,
+                                                .group = *group };
         p->rows[p->n_rows++] = o;
     }
 }

@@ -41,13 +41,16 @@ typedef struct shared {
     uint64_t seed;
     bool quiet, json;
 } shared;
-#define SHARED_DEFAULTS { .seed = 42 }
+#define SHARED_DEFAULTS \
+    { \
+        .seed = 42 \
+    }
 
 typedef struct command {
     const char *name, *summary, *arguments, *help;
     const option *options;
-    const void *defaults;      /* a struct that begins with `shared` */
-    size_t n_defaults;         /* its size */
+    const void *defaults; /* a struct that begins with `shared` */
+    size_t n_defaults;    /* its size */
     int min_arguments, max_arguments;
     int (*run)(const void *values, char *const *arguments); /* exit status; arguments end with NULL */
 } command;
@@ -59,14 +62,15 @@ int run_command(const command *c, int argc, char **argv);
 #define UNSET UINT32_MAX
 #define FAR_AWAY 1e9
 
-/* Progress on standard error: one line that is written over on a terminal, else a line every tenth of the way of what takes longer than a second. Ctrl-C makes it stop the work. `user` is the shared options. */
+/* Progress on standard error: one line that is written over on a terminal, else a line every tenth of the way of what takes longer than a second.
+ * Ctrl-C makes it stop the work. `user` is the shared options. */
 int32_t show_progress(const nd_progress *progress, void *user);
 void end_progress(void);
 
 /* Print a message on standard error and return the exit status. */
-int failed(void);                                                              /* what the library said last: 1 */
-int refused(const char *format, ...) __attribute__((format(printf, 1, 2)));    /* a file or value is wrong: 1 */
-int misused(const char *format, ...) __attribute__((format(printf, 1, 2)));    /* the options do not go together: 2 */
+int failed(void);                                                           /* what the library said last: 1 */
+int refused(const char *format, ...) __attribute__((format(printf, 1, 2))); /* a file or value is wrong: 1 */
+int misused(const char *format, ...) __attribute__((format(printf, 1, 2))); /* the options do not go together: 2 */
 
 /* Prints and frees the object. */
 void print_json(json_t *object);

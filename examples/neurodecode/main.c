@@ -6,7 +6,8 @@
 #include "common.h"
 
 extern const command simulate_command, info_command, convert_command, train_command, embed_command, evaluate_command, align_command;
-static const command *const commands[] = { &simulate_command, &info_command, &convert_command, &train_command, &embed_command, &evaluate_command, &align_command };
+static const command *const commands[] = { &simulate_command, &info_command,     &convert_command, &train_command,
+                                           &embed_command,    &evaluate_command, &align_command };
 enum { N_COMMANDS = sizeof commands / sizeof commands[0] };
 
 static void print_help(FILE *to)
@@ -38,7 +39,8 @@ static void print_version(void)
     const char *key;
     json_t *value;
     printf("neurodecode %s\n", nd_version());
-    json_object_foreach(build, key, value) {
+    json_object_foreach(build, key, value)
+    {
         if (strcmp(key, "version") == 0) continue;
         char *text = json_dumps(value, JSON_ENCODE_ANY);
         printf("%s: %s\n", key, json_is_string(value) ? json_string_value(value) : text ? text : "");

@@ -112,7 +112,12 @@ nd_dataset *open_recording(const recording *r, const char *folder, const char *p
         d = open_people(r, folder, partition, all);
     } else {
         nd_dataset_options o = reading(r, partition, all);
-        if (nd_dataset_open(&d, r->data, &o, show_progress, (void *)all) != ND_OK) failed();
+        nd_status status = nd_dataset_open(&d, r->data, &o, show_progress, (void *)all);
+        if (status == ND_ERR_STATE && r->normalise_unless_done) {
+            o.normalise = ND_NORMALISE_NONE;
+            status = nd_dataset_open(&d, r->data, &o, show_progress, (void *)all);
+        }
+        if (status != ND_OK) failed();
     }
     end_progress();
     if (d && keep(&d, r) != ND_OK) {
@@ -173,7 +178,10 @@ char *take_input(recording *r, const nd_encoder *encoder, bool from_folder)
     json_t *metadata = json_loads(info.metadata, 0, NULL);
     const json_t *known = json_object_get(metadata, "input"), *names = json_object_get(known, "channels");
     double rate = json_number_value(json_object_get(known, "rate")), start = json_number_value(json_object_get(known, "start"));
-    if (r->normalise < 0 && known) r->normalise = (int32_t)json_integer_value(json_object_get(known, "normalise"));
+    if (r->normalise < 0 && known) {
+        r->normalise = (int32_t)json_integer_value(json_object_get(known, "normalise"));
+        r->normalise_unless_done = true;
+    }
     if (from_folder && isnan(r->window[0]) && r->every == 1 && rate > 0) {
         r->window[0] = start - 0.5 / rate;
         r->window[1] = start + ((double)info.n_samples - 0.5) / rate;
@@ -214,7 +222,8 @@ float *embed_trials(const nd_encoder *encoder, const nd_dataset *d, const shared
         return NULL;
     }
     if (about.n_channels != info.n_channels || about.n_samples != info.n_samples) {
-        refused("trials are %zu channels x %zu samples, the encoder takes %zu x %zu", about.n_channels, about.n_samples, info.n_channels, info.n_samples);
+        refused("trials are %zu channels x %zu samples, the encoder takes %zu x %zu", about.n_channels, about.n_samples, info.n_channels,
+                info.n_samples);
         return NULL;
     }
     size_t n = about.n_trials * info.embed_dim;

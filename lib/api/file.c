@@ -13,7 +13,12 @@ nd_status nd_format_get_info(size_t index, nd_format_info *info)
     while (ndi_formats[n]) n++;
     CHECK(index < n, ND_ERR_ARGUMENT, "nd_format_get_info: index %zu, there are %zu formats", index, n);
     const format *f = ndi_formats[index];
-    nd_format_info known = {.size = sizeof known, .name = f->name, .title = f->title, .extensions = f->extensions, .can_read = f->read != NULL, .can_write = f->write != NULL};
+    nd_format_info known = { .size = sizeof known,
+                             .name = f->name,
+                             .title = f->title,
+                             .extensions = f->extensions,
+                             .can_read = f->read != NULL,
+                             .can_write = f->write != NULL };
     return ndi_struct_out(info, &known, sizeof known, "nd_format_info");
 }
 
@@ -43,7 +48,7 @@ static nd_status describe_texts(json_t *object, const texts *t)
 /* Files of this library say in their metadata what they are. */
 static nd_status describe_metadata(json_t *about, const content *c, const char *path)
 {
-    static const char *const kinds[] = {"dataset", "bank", "encoder", "trainer"};
+    static const char *const kinds[] = { "dataset", "bank", "encoder", "trainer" };
     if (!c->metadata) return ND_OK;
     json_t *metadata;
     TRY(ndi_json_parse(&metadata, c->metadata, strlen(c->metadata), path));
@@ -74,7 +79,7 @@ nd_status nd_file_describe(const char *path, char *json, size_t capacity, size_t
 {
     REQUIRE(path);
     content *c;
-    text t = {0};
+    text t = { 0 };
     TRY(ndi_content_open(&c, path));
     json_t *about = json_object();
     nd_status status = about ? describe(about, c, path) : ndi_fail(ND_ERR_MEMORY, "nd_file_describe: out of memory");
@@ -120,7 +125,7 @@ nd_status nd_array_write(const char *path, const float *values, const size_t *sh
     REQUIRE(values);
     CHECK(shape || n_dims == 0, ND_ERR_ARGUMENT, "nd_array_write: shape is NULL");
     CHECK(n_dims <= NDI_MAX_DIMS, ND_ERR_ARGUMENT, "nd_array_write: %zu dimensions, expected at most %d", n_dims, NDI_MAX_DIMS);
-    put_array a = {.name = "data", .type = DTYPE_F32, .n_dims = n_dims, .data = values};
+    put_array a = { .name = "data", .type = DTYPE_F32, .n_dims = n_dims, .data = values };
     if (n_dims) memcpy(a.shape, shape, n_dims * sizeof *shape);
-    return ndi_format_write(path, NULL, &(put){.arrays = &a, .n_arrays = 1});
+    return ndi_format_write(path, NULL, &(put){ .arrays = &a, .n_arrays = 1 });
 }

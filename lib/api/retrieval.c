@@ -15,9 +15,13 @@ static nd_status take_options(nd_retrieval_options *o, const nd_retrieval_option
     return ND_OK;
 }
 
-nd_status nd_retrieval_options_init(nd_retrieval_options *options, size_t size) { return ndi_options_init(options, size, &defaults, sizeof defaults, "retrieval options"); }
+nd_status nd_retrieval_options_init(nd_retrieval_options *options, size_t size)
+{
+    return ndi_options_init(options, size, &defaults, sizeof defaults, "retrieval options");
+}
 
-nd_status nd_retrieval_create(nd_retrieval **retrieval, const float *gallery, size_t n, size_t dim, const char *const *names, const nd_retrieval_options *options)
+nd_status nd_retrieval_create(nd_retrieval **retrieval, const float *gallery, size_t n, size_t dim, const char *const *names,
+                              const nd_retrieval_options *options)
 {
     REQUIRE(retrieval);
     *retrieval = NULL;
@@ -87,8 +91,8 @@ nd_status nd_retrieval_rank(const nd_retrieval *retrieval, const float *queries,
     return ndi_retrieval_rank(retrieval, queries, truth, n_queries, ranks);
 }
 
-nd_status nd_retrieval_rank_dataset(const nd_retrieval *retrieval, const nd_encoder *encoder, const nd_dataset *dataset, size_t *ranks, size_t capacity,
-                                    nd_progress_fn fn, void *user)
+nd_status nd_retrieval_rank_dataset(const nd_retrieval *retrieval, const nd_encoder *encoder, const nd_dataset *dataset, size_t *ranks,
+                                    size_t capacity, nd_progress_fn fn, void *user)
 {
     REQUIRE(retrieval);
     REQUIRE(encoder);
@@ -105,7 +109,8 @@ nd_status nd_metrics_compute(const size_t *ranks, size_t n_ranks, size_t n_galle
     return ndi_struct_out(metrics, &m, sizeof m, "metrics");
 }
 
-nd_status nd_metrics_top_k(const size_t *ranks, size_t n_ranks, size_t n_gallery, size_t k, uint32_t n_resamples, uint64_t seed, nd_estimate *estimate)
+nd_status nd_metrics_top_k(const size_t *ranks, size_t n_ranks, size_t n_gallery, size_t k, uint32_t n_resamples, uint64_t seed,
+                           nd_estimate *estimate)
 {
     REQUIRE(ranks);
     nd_estimate e;
@@ -113,13 +118,15 @@ nd_status nd_metrics_top_k(const size_t *ranks, size_t n_ranks, size_t n_gallery
     return ndi_struct_out(estimate, &e, sizeof e, "estimate");
 }
 
-nd_status nd_metrics_k_way(const size_t *ranks, size_t n_ranks, size_t n_gallery, size_t k, uint32_t n_draws, uint64_t seed, double *expected, double *sampled)
+nd_status nd_metrics_k_way(const size_t *ranks, size_t n_ranks, size_t n_gallery, size_t k, uint32_t n_draws, uint64_t seed, double *expected,
+                           double *sampled)
 {
     REQUIRE(ranks);
     return ndi_metrics_k_way(ranks, n_ranks, n_gallery, k, n_draws, seed, expected, sampled);
 }
 
-nd_status nd_metrics_compare(const size_t *first, const size_t *second, size_t n_ranks, size_t k, uint32_t n_resamples, uint64_t seed, nd_comparison *comparison)
+nd_status nd_metrics_compare(const size_t *first, const size_t *second, size_t n_ranks, size_t k, uint32_t n_resamples, uint64_t seed,
+                             nd_comparison *comparison)
 {
     REQUIRE(first);
     REQUIRE(second);
@@ -128,7 +135,8 @@ nd_status nd_metrics_compare(const size_t *first, const size_t *second, size_t n
     return ndi_struct_out(comparison, &c, sizeof c, "comparison");
 }
 
-nd_status nd_metrics_to_json(const size_t *ranks, size_t n_ranks, size_t n_gallery, const char *protocol, uint64_t seed, char *json, size_t capacity, size_t *needed)
+nd_status nd_metrics_to_json(const size_t *ranks, size_t n_ranks, size_t n_gallery, const char *protocol, uint64_t seed, char *json, size_t capacity,
+                             size_t *needed)
 {
     REQUIRE(ranks);
     text t = { 0 };

@@ -1,6 +1,6 @@
 /* Banks from folders of one small file per image, named `<id>_<suffix>.npy`; the folder of the concept is part of the id.
- * With a list of ids each file is opened by its name. Without one the tree is walked in sorted order and the suffix is what all names end with, from its first underscore
- * on: where several models lie side by side there is no such ending, or one that is too short, so name the suffix. */
+ * With a list of ids each file is opened by its name. Without one the tree is walked in sorted order and the suffix is what all names end with,
+ * from its first underscore on: where several models lie side by side there is no such ending, or one that is too short, so name the suffix. */
 #include <dirent.h>
 #include <errno.h>
 #include <stdlib.h>

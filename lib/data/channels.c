@@ -1,6 +1,7 @@
 /* Selection of channels by name or by region of the scalp.
- * A region is made of the letters in front of the number (or the z) of a 10-10 name (Oostenveld and Praamstra 2001), by the lobe or line the letters stand for.
- * The sets drawn in the NICE study differ: they count CP* as parietal and FC5, FC6, C5, C6 as temporal; name channels one by one to get those. */
+ * A region is made of the letters in front of the number (or the z) of a 10-10 name (Oostenveld and Praamstra 2001), by the lobe or line the
+ * letters stand for. The sets drawn in the NICE study differ: they count CP* as parietal and FC5, FC6, C5, C6 as temporal; name channels one by
+ * one to get those. */
 #include <string.h>
 
 #include "base/text.h"

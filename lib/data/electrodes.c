@@ -4,13 +4,13 @@
 #include <string.h>
 
 const char *const ndi_electrodes[NDI_N_ELECTRODES] = {
-    "Fp1", "Fp2", "AF7", "AF3", "AFz", "AF4", "AF8", "F7",  "F5",  "F3",  "F1",  "F2",  "F4",  "F6",  "F8",  "FT9", "FT7", "FC5", "FC3", "FC1", "FCz",
-    "FC2", "FC4", "FC6", "FT8", "FT10", "T7", "C5",  "C3",  "C1",  "Cz",  "C2",  "C4",  "C6",  "T8",  "TP9", "TP7", "CP5", "CP3", "CP1", "CPz", "CP2",
-    "CP4", "CP6", "TP8", "TP10", "P7", "P5",  "P3",  "P1",  "Pz",  "P2",  "P4",  "P6",  "P8",  "PO7", "PO3", "POz", "PO4", "PO8", "O1",  "Oz",  "O2",
+    "Fp1", "Fp2", "AF7", "AF3",  "AFz",  "AF4", "AF8", "F7", "F5", "F3", "F1", "F2", "F4", "F6",  "F8",  "FT9", "FT7", "FC5", "FC3", "FC1", "FCz",
+    "FC2", "FC4", "FC6", "FT8",  "FT10", "T7",  "C5",  "C3", "C1", "Cz", "C2", "C4", "C6", "T8",  "TP9", "TP7", "CP5", "CP3", "CP1", "CPz", "CP2",
+    "CP4", "CP6", "TP8", "TP10", "P7",   "P5",  "P3",  "P1", "Pz", "P2", "P4", "P6", "P8", "PO7", "PO3", "POz", "PO4", "PO8", "O1",  "Oz",  "O2",
 };
 
-/* A row of electrodes runs over the head from ear to ear. It is a straight line in the map of the head that keeps distance and direction from Cz: from where it crosses the midline to where
- * it meets the ring through Fpz, T7, Oz and T8, 72 degrees from Cz. */
+/* A row of electrodes runs over the head from ear to ear. It is a straight line in the map of the head that keeps distance and direction from Cz:
+ * from where it crosses the midline to where it meets the ring through Fpz, T7, Oz and T8, 72 degrees from Cz. */
 typedef struct row {
     const char *letters;
     double midline; /* degrees from Cz to the front */
@@ -19,7 +19,7 @@ typedef struct row {
 } row;
 
 static const row rows[] = {
-    { "Fp", 72, 18, 1 }, { "AF", 54, 36, 7 }, { "F", 36, 54, 7 },    { "FC", 18, 72, 7 },  { "FT", 18, 72, 7 },   { "C", 0, 90, 7 },
+    { "Fp", 72, 18, 1 }, { "AF", 54, 36, 7 },   { "F", 36, 54, 7 },    { "FC", 18, 72, 7 },  { "FT", 18, 72, 7 },   { "C", 0, 90, 7 },
     { "T", 0, 90, 7 },   { "CP", -18, 108, 7 }, { "TP", -18, 108, 7 }, { "P", -36, 126, 7 }, { "PO", -54, 144, 7 }, { "O", -72, 162, 1 },
 };
 

@@ -10,8 +10,9 @@ typedef struct image_list {
     size_t n;
 } image_list;
 
-/* Reads a text file (one id per line), a .npy of strings or whole numbers, or an image_metadata.npy of THINGS-EEG2, from which `partition` ("training", "test") is
- * taken; NULL = the one with n_expected images. n_expected 0 = any number, else another number is an error that begins with `where`. */
+/* Reads a text file (one id per line), a .npy of strings or whole numbers, or an image_metadata.npy of THINGS-EEG2, from which `partition`
+ * ("training", "test") is taken; NULL = the one with n_expected images. n_expected 0 = any number, else another number is an error that begins
+ * with `where`. */
 nd_status ndi_images_open(image_list *list, const char *path, const char *partition, size_t n_expected, const char *where);
 void ndi_images_free(image_list *list);
 

@@ -1,5 +1,6 @@
-/* Reads an array of any supported file as trials: row by row from where it lies, normalised and averaged on the way, several rows at once. A row is one trial of the
- * result and is made by one worker from start to end, so the result does not depend on the number of threads; memory holds a trial for each worker and a batch of rows. */
+/* Reads an array of any supported file as trials: row by row from where it lies, normalised and averaged on the way, several rows at once.
+ * A row is one trial of the result and is made by one worker from start to end, so the result does not depend on the number of threads;
+ * memory holds a trial for each worker and a batch of rows. */
 #include "data/import.h"
 
 #include <math.h>
@@ -21,7 +22,7 @@ typedef struct worker {
     char message[MESSAGE_SIZE];
 } worker;
 
-typedef struct import {
+typedef struct reader {
     const char *path;
     const nd_dataset_options *o;
     content *file;
@@ -36,11 +37,11 @@ typedef struct import {
     progress report;
     size_t first; /* the batch in hand */
     float *out;
-} import;
+} reader;
 
 /* ---- names and times ---- */
 
-static nd_status pick_array(import *m)
+static nd_status pick_array(reader *m)
 {
     static const char *const usual[] = { "preprocessed_eeg_data", "meg_data", "data" };
     for (size_t i = 0; !m->o->variable && i < COUNT(usual); i++) {
@@ -50,7 +51,7 @@ static nd_status pick_array(import *m)
     return ndi_content_pick(m->file, m->o->variable, &m->a);
 }
 
-static nd_status name_channels(import *m)
+static nd_status name_channels(reader *m)
 {
     static const char *const usual[] = { "ch_names", "channels", "channel_names" };
     if (m->o->channels) return ndi_prefix(ndi_storage_list_channels(m->s, m->o->channels), "%s", m->path);
@@ -82,7 +83,7 @@ static nd_status take_times(storage *s, const double *times, size_t n, const cha
     return ND_OK;
 }
 
-static nd_status set_timing(import *m)
+static nd_status set_timing(reader *m)
 {
     const array *a = ndi_content_array(m->file, "times");
     if (a && a != m->a && a->n > 0 && m->l.n_samples > 1 && !(m->o->rate > 0 && isfinite(m->o->start))) {
@@ -100,7 +101,7 @@ static nd_status set_timing(import *m)
 
 /* ---- trials of the file and rows of the result ---- */
 
-static nd_status read_image_ids(import *m, ids *images, uint32_t *id_of)
+static nd_status read_image_ids(reader *m, ids *images, uint32_t *id_of)
 {
     image_list list = { 0 };
     const texts *own = ndi_content_texts(m->file, "image_ids");
@@ -125,7 +126,7 @@ done:
 }
 
 /* Orders the trials by row, in the order of the file within each. */
-static nd_status list_members(import *m, const uint32_t *row_of, size_t n_rows)
+static nd_status list_members(reader *m, const uint32_t *row_of, size_t n_rows)
 {
     size_t n = m->l.n_trials;
     TRY(NEW(m->members, n));
@@ -136,7 +137,7 @@ static nd_status list_members(import *m, const uint32_t *row_of, size_t n_rows)
     return ND_OK;
 }
 
-static nd_status label_rows(import *m, const int32_t *subject, const uint32_t *image, size_t n_rows)
+static nd_status label_rows(reader *m, const int32_t *subject, const uint32_t *image, size_t n_rows)
 {
     TRY(ndi_prefix(ndi_storage_create(&m->s, n_rows, m->l.n_channels, m->l.n_samples), "%s", m->path));
     m->s->normalise = m->o->normalise;
@@ -149,7 +150,7 @@ static nd_status label_rows(import *m, const int32_t *subject, const uint32_t *i
     return ndi_storage_count_repetitions(m->s);
 }
 
-static nd_status plan_rows(import *m)
+static nd_status plan_rows(reader *m)
 {
     size_t n = m->l.n_trials, n_rows = n;
     uint32_t *id_of = NULL, *image = NULL, *row_of = NULL;
@@ -185,7 +186,7 @@ done:
 /* ---- samples ---- */
 
 /* Trials can be read one by one where their samples lie together and, in packed files, where they are wanted in the order of the file. */
-static bool can_stream(const import *m)
+static bool can_stream(const reader *m)
 {
     if (!m->l.compact || (m->a->fortran && m->a->n_dims > 1)) return false;
     if (ndi_stream_concurrent(m->a->in)) return true;
@@ -194,7 +195,7 @@ static bool can_stream(const import *m)
     return true;
 }
 
-static nd_status load_trial(const import *m, size_t trial, double *x)
+static nd_status load_trial(const reader *m, size_t trial, double *x)
 {
     const layout *l = &m->l;
     size_t offset = ndi_layout_trial(l, trial).offset;
@@ -205,7 +206,7 @@ static nd_status load_trial(const import *m, size_t trial, double *x)
 }
 
 /* One trial of the file, checked and normalised. */
-static nd_status prepare_trial(const import *m, size_t trial, size_t repetition, size_t row, double *x)
+static nd_status prepare_trial(const reader *m, size_t trial, size_t repetition, size_t row, double *x)
 {
     const storage *s = m->s;
     TRY(load_trial(m, trial, x));
@@ -217,7 +218,7 @@ static nd_status prepare_trial(const import *m, size_t trial, size_t repetition,
     return ND_OK;
 }
 
-static nd_status make_row(const import *m, size_t row, worker *w, float *out)
+static nd_status make_row(const reader *m, size_t row, worker *w, float *out)
 {
     size_t n = m->s->n_channels * m->s->n_samples, first = m->begin[row], count = m->begin[row + 1] - first;
     double *from = count > 1 ? w->sum : w->trial, scale = 1 / (double)count;
@@ -233,7 +234,7 @@ static nd_status make_row(const import *m, size_t row, worker *w, float *out)
 /* Rows are handed out in order, so the first failure of all workers is the same for any number of them. */
 static void row_task(void *context, size_t task, size_t index)
 {
-    import *m = context;
+    reader *m = context;
     worker *w = &m->workers[index];
     if (w->status != ND_OK) return;
     w->status = make_row(m, m->first + task, w, m->out + task * m->s->n_channels * m->s->n_samples);
@@ -244,7 +245,7 @@ static void row_task(void *context, size_t task, size_t index)
 /* Makes rows first .. first + count - 1. */
 static nd_status make_rows(void *context, size_t first, size_t count, float *out)
 {
-    import *m = context;
+    reader *m = context;
     m->first = first;
     m->out = out;
     ndi_pool_run(m->p, count, row_task, m);
@@ -255,13 +256,13 @@ static nd_status make_rows(void *context, size_t first, size_t count, float *out
     return ndi_progress_at(&m->report, m->begin[first + count]);
 }
 
-static size_t batch_of(const import *m)
+static size_t batch_of(const reader *m)
 {
     size_t per_trial = m->s->n_channels * m->s->n_samples * sizeof(double), rows = (size_t)BATCH_BYTES / per_trial * m->s->n_trials / m->l.n_trials;
     return rows < 1 ? 1 : rows > MAX_BATCH ? MAX_BATCH : rows;
 }
 
-static nd_status start_workers(import *m)
+static nd_status start_workers(reader *m)
 {
     if (ndi_stream_concurrent(m->a->in) || m->whole) TRY(ndi_pool_create(&m->p, m->o->n_threads));
     m->n_workers = ndi_pool_threads(m->p);
@@ -284,7 +285,7 @@ static nd_status check_options(const nd_dataset_options *o)
 }
 
 /* Everything but the samples. */
-static nd_status prepare(import *m)
+static nd_status prepare(reader *m)
 {
     TRY(pick_array(m));
     TRY(ndi_layout_set(&m->l, m->a, m->o->axes, m->path));
@@ -298,7 +299,7 @@ static nd_status prepare(import *m)
     return start_workers(m);
 }
 
-static void finish(import *m)
+static void finish(reader *m)
 {
     for (size_t i = 0; m->workers && i < m->n_workers; i++) {
         ndi_free(m->workers[i].trial);
@@ -313,7 +314,7 @@ static void finish(import *m)
     ndi_content_free(m->file);
 }
 
-static nd_status to_memory(import *m, nd_dataset **d)
+static nd_status to_memory(reader *m, nd_dataset **d)
 {
     storage *s = m->s;
     TRY(ndi_storage_alloc(s));
@@ -326,7 +327,7 @@ static nd_status to_memory(import *m, nd_dataset **d)
     return ndi_dataset_of_storage(d, s);
 }
 
-static nd_status to_store(import *m, const char *path)
+static nd_status to_store(reader *m, const char *path)
 {
     text identity = { 0 };
     const sample_source from = { make_rows, m, batch_of(m) };
@@ -365,7 +366,7 @@ done:
 /* Reads into memory, or into the store if there is a path for one. */
 static nd_status read_source(nd_dataset **d, const char *source, const char *store, const nd_dataset_options *o, nd_progress_fn fn, void *user)
 {
-import m = {.path = source, .o = o };
+    reader m = { .path = source, .o = o };
     bool is_store;
     nd_dataset *view = NULL;
     nd_status status;

@@ -1,4 +1,5 @@
-/* The files of a simulated THINGS-EEG2: names and shapes as in the real data set, where `times` has 50 more entries than there are samples, from -0.2 s on. */
+/* The files of a simulated THINGS-EEG2: names and shapes as in the real data set, where `times` has 50 more entries than there are samples, from
+ * -0.2 s on. */
 #include "data/simulate.h"
 
 #include <errno.h>
@@ -18,8 +19,18 @@
 enum { PATH_SIZE = 4096, SAMPLES_BEFORE = 50, BLOCK_TRIALS = 64, BLOCK_IMAGES = 64, WAITING_THREADS = 16 };
 
 const nd_simulate_options ndi_simulate_defaults = {
-    .size = sizeof(nd_simulate_options), .n_subjects = 1, .n_concepts = 200, .images_per_concept = 10, .n_test = 200, .train_repetitions = 4, .test_repetitions = 20,
-    .n_channels = NDI_N_ELECTRODES, .n_samples = 250, .embed_dim = 512, .snr = 0.02, .seed = 42,
+    .size = sizeof(nd_simulate_options),
+    .n_subjects = 1,
+    .n_concepts = 200,
+    .images_per_concept = 10,
+    .n_test = 200,
+    .train_repetitions = 4,
+    .test_repetitions = 20,
+    .n_channels = NDI_N_ELECTRODES,
+    .n_samples = 250,
+    .embed_dim = 512,
+    .snr = 0.02,
+    .seed = 42,
 };
 
 /* One table for what an option may be and for simulation.json. */
@@ -51,10 +62,11 @@ static nd_status check_options(const nd_simulate_options *o)
 {
     for (size_t i = 0; i < COUNT(fields); i++) {
         uint32_t value = field_value(o, &fields[i]);
-        CHECK(value >= fields[i].low && value <= fields[i].high, ND_ERR_ARGUMENT, "simulate: %s is %u, expected %u to %u", fields[i].name, value, fields[i].low, fields[i].high);
+        CHECK(value >= fields[i].low && value <= fields[i].high, ND_ERR_ARGUMENT, "simulate: %s is %u, expected %u to %u", fields[i].name, value,
+              fields[i].low, fields[i].high);
     }
-    CHECK(o->n_channels == NDI_N_ELECTRODES || o->n_channels == NDI_N_POSTERIOR, ND_ERR_ARGUMENT, "simulate: n_channels is %u, expected %d or %d", o->n_channels,
-          NDI_N_ELECTRODES, NDI_N_POSTERIOR);
+    CHECK(o->n_channels == NDI_N_ELECTRODES || o->n_channels == NDI_N_POSTERIOR, ND_ERR_ARGUMENT, "simulate: n_channels is %u, expected %d or %d",
+          o->n_channels, NDI_N_ELECTRODES, NDI_N_POSTERIOR);
     CHECK(isfinite(o->snr) && o->snr >= 0 && o->snr <= 1000, ND_ERR_ARGUMENT, "simulate: snr is %g, expected 0 to 1000", o->snr);
     return ND_OK;
 }
@@ -146,7 +158,8 @@ done:
     return status;
 }
 
-/* The folder may be new, or hold this very simulation, perhaps cut short. Anything else is left alone: real recordings are not written over, nor are two simulations mixed. */
+/* The folder may be new, or hold this very simulation, perhaps cut short. Anything else is left alone: real recordings are not written over, nor
+ * are two simulations mixed. */
 static nd_status check_folder(writer *to, const text *description)
 {
     char path[PATH_SIZE];
@@ -269,7 +282,8 @@ static void write_embedding_task(void *context, size_t task, size_t worker)
     j->failed[task] = write_embedding(j->to, j->first + task) != ND_OK;
 }
 
-/* Small files wait for the disk, each on its own: many threads wait together. What a thread failed at is tried again on this one, where its message is seen. */
+/* Small files wait for the disk, each on its own: many threads wait together. What a thread failed at is tried again on this one, where its
+ * message is seen. */
 static nd_status write_embeddings(writer *to, nd_progress_fn fn, void *user)
 {
     size_t total = ndi_world_images(to->w, TRAINING) + ndi_world_images(to->w, TEST);
@@ -330,7 +344,12 @@ static nd_status write_recording(writer *to, uint32_t subject, partition p, cons
     to->block_images = (BLOCK_TRIALS + repetitions - 1) / repetitions;
     TRY(NEW(to->data, to->block_images * repetitions * to->trial_size));
     put_array arrays[] = {
-        { .name = "preprocessed_eeg_data", .type = DTYPE_F64, .n_dims = 4, .shape = { ndi_world_images(to->w, p), repetitions, o->n_channels, o->n_samples }, .fill = fill, .context = to },
+        { .name = "preprocessed_eeg_data",
+          .type = DTYPE_F64,
+          .n_dims = 4,
+          .shape = { ndi_world_images(to->w, p), repetitions, o->n_channels, o->n_samples },
+          .fill = fill,
+          .context = to },
         { .name = "times", .type = DTYPE_F64, .n_dims = 1, .shape = { (size_t)o->n_samples + SAMPLES_BEFORE }, .data = times },
     };
     put_texts names_of_channels = { .name = "ch_names", .items = channels, .n = o->n_channels, .list = true };

@@ -1,8 +1,10 @@
-/* Evoked responses: six waves, each of four components. A component has a latency, a width, a scalp pattern and an amplitude that is linear in the image's latent vector, so all of it is
- * one matrix, response: (1 + directions) x (channels * samples), whose first row is what every image evokes.
+/* Evoked responses: six waves, each of four components. A component has a latency, a width, a scalp pattern and an amplitude that is linear in the
+ * image's latent vector, so all of it is one matrix, response: (1 + directions) x (channels * samples), whose first row is what every image
+ * evokes.
  *
- * Noise: each electrode has a source with a 1/f spectrum, a sum of leaky integrators with time constants a factor of four apart (Kellet's method); a rhythm near 10 Hz has two sources at the
- * back of the head. One matrix, mixing: channels x sources, gives the noise its correlation over the scalp. */
+ * Noise: each electrode has a source with a 1/f spectrum, a sum of leaky integrators with time constants a factor of four apart (Kellet's method);
+ * a rhythm near 10 Hz has two sources at the back of the head. One matrix, mixing: channels x sources, gives the noise its correlation over the
+ * scalp. */
 #include "data/simulate_brain.h"
 
 #include <math.h>
@@ -14,13 +16,21 @@
 #include "math/gemm.h"
 #include "math/linalg.h"
 
-enum { WAVES = 6, PER_WAVE = 4, COMPONENTS = WAVES * PER_WAVE, RESPONSE_ROWS = 1 + BRAIN_DIRECTIONS, POLES = 5, RHYTHMS = 2, MAX_CHANNELS = NDI_N_ELECTRODES };
+enum {
+    WAVES = 6,
+    PER_WAVE = 4,
+    COMPONENTS = WAVES * PER_WAVE,
+    RESPONSE_ROWS = 1 + BRAIN_DIRECTIONS,
+    POLES = 5,
+    RHYTHMS = 2,
+    MAX_CHANNELS = NDI_N_ELECTRODES
+};
 
 typedef struct wave {
     double latency, width; /* seconds */
     double size;
-    double front;          /* where its patterns are centred on the midline: degrees from the crown to the nose, negative = to the back */
-    double side;           /* and how far to either side */
+    double front; /* where its patterns are centred on the midline: degrees from the crown to the nose, negative = to the back */
+    double side;  /* and how far to either side */
 } wave;
 
 static const wave waves[WAVES] = {
@@ -29,30 +39,34 @@ static const wave waves[WAVES] = {
 };
 
 static const double RADIANS = 3.14159265358979323846 / 180;
-static const double COMMON_SHARE = 0.35;         /* of the evoked power that is the same for all images */
-static const double PATTERN_WIDTH = 0.55;        /* of a scalp pattern, in head radii */
+static const double COMMON_SHARE = 0.35;  /* of the evoked power that is the same for all images */
+static const double PATTERN_WIDTH = 0.55; /* of a scalp pattern, in head radii */
 static const double PERSON_LATENCY = 0.006, COMPONENT_LATENCY = 0.008, PATTERN_JITTER = 12, GAIN_JITTER = 0.25, TUNING_JITTER = 0.3;
 static const double RHYTHM_SHARE = 0.15, RHYTHM_FREQUENCY = 10, RHYTHM_SECONDS = 0.2;
-static const double SENSOR_SHARE = 0.4, NOISE_REACH = 0.6; /* of the 1/f noise that is each electrode's own; distance over which the rest is shared, in head radii */
-static const double SHORTEST = 0.0016;           /* seconds: time constant of the fastest leaky integrator */
+static const double SENSOR_SHARE = 0.4,
+                    NOISE_REACH = 0.6; /* of the 1/f noise that is each electrode's own; distance over which the rest is shared, in head radii */
+static const double SHORTEST = 0.0016; /* seconds: time constant of the fastest leaky integrator */
 
 struct brain {
     const world *w;
     uint32_t person;
     size_t channels, samples, sources; /* sources: channels and rhythms */
     double positions[MAX_CHANNELS][3];
-    float *response;                   /* RESPONSE_ROWS x channels * samples */
-    float *mixing;                     /* channels x sources */
+    float *response;                                       /* RESPONSE_ROWS x channels * samples */
+    float *mixing;                                         /* channels x sources */
     float decay[POLES], gain[POLES], start[POLES * POLES]; /* of the integrators; `start` turns normal numbers into a state of the running process */
-    float turn_re, turn_im, drive;     /* of the rhythm, per sample */
-    float *latents, *evoked, *scratch; /* of a block of images; of each worker */
+    float turn_re, turn_im, drive;                         /* of the rhythm, per sample */
+    float *latents, *evoked, *scratch;                     /* of a block of images; of each worker */
     size_t block_images, n_workers;
 };
 
 const char *ndi_brain_channel(const world *w, size_t channel) { return ndi_electrodes[NDI_N_ELECTRODES - w->options.n_channels + channel]; }
 
 static double of_people(const brain *b, uint64_t index) { return ndi_world_normal(b->w->options.seed, BRAIN_OF_PEOPLE, index); }
-static double of_person(const brain *b, uint64_t index) { return ndi_world_normal(b->w->options.seed, BRAIN_OF_PERSON, (uint64_t)b->person << 32 | index); }
+static double of_person(const brain *b, uint64_t index)
+{
+    return ndi_world_normal(b->w->options.seed, BRAIN_OF_PERSON, (uint64_t)b->person << 32 | index);
+}
 
 static double distance(const double a[3], const double b[3]) { return sqrt(pow(a[0] - b[0], 2) + pow(a[1] - b[1], 2) + pow(a[2] - b[2], 2)); }
 
@@ -78,7 +92,8 @@ static void add_component(brain *b, size_t k, double *pattern, double *waveform)
     const wave *v = &waves[k / PER_WAVE];
     uint64_t at = k * 64;
     double side = (k % 2 ? -1 : 1) * v->side;
-    make_pattern(b, v->front + PATTERN_JITTER * (of_people(b, at) + 0.5 * of_person(b, at)), side + PATTERN_JITTER * (of_people(b, at + 1) + 0.5 * of_person(b, at + 1)), pattern);
+    make_pattern(b, v->front + PATTERN_JITTER * (of_people(b, at) + 0.5 * of_person(b, at)),
+                 side + PATTERN_JITTER * (of_people(b, at + 1) + 0.5 * of_person(b, at + 1)), pattern);
     make_waveform(b, v->latency + PERSON_LATENCY * of_person(b, UINT32_MAX) + COMPONENT_LATENCY * (of_people(b, at + 2) + 0.5 * of_person(b, at + 2)),
                   v->width * exp(0.2 * of_people(b, at + 3)), waveform);
     double size = v->size * exp(GAIN_JITTER * of_person(b, at + 3));
@@ -127,8 +142,9 @@ done:
     return status;
 }
 
-/* Integrator k: z = decay z + gain w with w white and the same for all. Its gain makes each add the same power per octave around its corner, and their sum has variance 1. The states have
- * the covariance gain_k gain_l / (1 - decay_k decay_l), whose Cholesky factor starts a trial in the middle of things. */
+/* Integrator k: z = decay z + gain w with w white and the same for all. Its gain makes each add the same power per octave around its corner, and
+ * their sum has variance 1. The states have the covariance gain_k gain_l / (1 - decay_k decay_l), whose Cholesky factor starts a trial in the
+ * middle of things. */
 static nd_status make_integrators(brain *b)
 {
     double decay[POLES], gain[POLES], covariance[POLES * POLES], variance = 0;
@@ -152,7 +168,8 @@ static nd_status make_integrators(brain *b)
     return ND_OK;
 }
 
-/* The 1/f sources are mixed by the Cholesky factor of the correlation wanted between electrodes, the rhythms by a pattern on either side of the back of the head. */
+/* The 1/f sources are mixed by the Cholesky factor of the correlation wanted between electrodes, the rhythms by a pattern on either side of the
+ * back of the head. */
 static nd_status make_mixing(brain *b)
 {
     size_t n = b->channels;
@@ -162,7 +179,8 @@ static nd_status make_mixing(brain *b)
     GO(NEW(correlation, n * n));
     for (size_t i = 0; i < n; i++)
         for (size_t j = 0; j < n; j++)
-            correlation[i * n + j] = (1 - SENSOR_SHARE) * exp(-distance(b->positions[i], b->positions[j]) / NOISE_REACH) + (i == j ? SENSOR_SHARE : 0);
+            correlation[i * n + j] =
+                (1 - SENSOR_SHARE) * exp(-distance(b->positions[i], b->positions[j]) / NOISE_REACH) + (i == j ? SENSOR_SHARE : 0);
     GO(ndi_cholesky(NULL, correlation, n));
     for (size_t r = 0; r < RHYTHMS; r++) {
         make_pattern(b, -60, r ? 25 : -25, pattern[r]);
@@ -189,7 +207,8 @@ nd_status ndi_brain_create(brain **out, const world *w, uint32_t person)
     b->samples = w->options.n_samples;
     b->sources = b->channels + RHYTHMS;
     for (size_t c = 0; c < b->channels; c++)
-        if (!ndi_electrode_position(ndi_brain_channel(w, c), b->positions[c])) GO(ndi_fail(ND_ERR_INTERNAL, "simulate: unknown electrode %s", ndi_brain_channel(w, c)));
+        if (!ndi_electrode_position(ndi_brain_channel(w, c), b->positions[c]))
+            GO(ndi_fail(ND_ERR_INTERNAL, "simulate: unknown electrode %s", ndi_brain_channel(w, c)));
     GO(make_response(b));
     GO(make_integrators(b));
     GO(make_mixing(b));
@@ -225,8 +244,9 @@ static void draw_normals(float *x, size_t n, uint64_t seed, uint64_t trial)
     }
 }
 
-/* A row of the scratch: white noise for each channel, then two numbers for each rhythm. The first POLES rows hold what the states are drawn from; in the others the white noise is replaced
- * by the sources, rhythms by their real part, samples x sources at a distance of a row. Behind the rows lie the states. */
+/* A row of the scratch: white noise for each channel, then two numbers for each rhythm. The first POLES rows hold what the states are drawn from;
+ * in the others the white noise is replaced by the sources, rhythms by their real part, samples x sources at a distance of a row. Behind the rows
+ * lie the states. */
 static size_t row_length(const brain *b) { return b->channels + 2 * RHYTHMS; }
 static size_t scratch_length(const brain *b) { return (b->samples + POLES) * row_length(b) + POLES * b->channels; }
 

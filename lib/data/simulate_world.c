@@ -17,7 +17,8 @@ static const double MEAN_SIZE = 0.5;         /* all embeddings of a model share 
 static const double REST_SIZE = 0.15;        /* what no latent direction explains */
 enum { CONCEPTS_PER_CATEGORY = 25, SYLLABLES = 80, N_NAMES = SYLLABLES * SYLLABLES * SYLLABLES, MAX_FILE_NUMBER = 1024 };
 
-/* Which share of an embedding's variance comes from the directions brains respond to, and how strongly the model sees the first and the later ones among them. */
+/* Which share of an embedding's variance comes from the directions brains respond to, and how strongly the model sees the first and the later ones
+ * among them. */
 typedef struct model_row {
     const char *name;
     double brain_share;
@@ -117,11 +118,15 @@ void ndi_world_free(world *w)
 }
 
 static size_t images_of_concept(const world *w, partition p) { return p == TRAINING ? w->options.images_per_concept : 1; }
-size_t ndi_world_images(const world *w, partition p) { return p == TRAINING ? (size_t)w->options.n_concepts * w->options.images_per_concept : w->options.n_test; }
+size_t ndi_world_images(const world *w, partition p)
+{
+    return p == TRAINING ? (size_t)w->options.n_concepts * w->options.images_per_concept : w->options.n_test;
+}
 uint32_t ndi_world_repetitions(const world *w, partition p) { return p == TRAINING ? w->options.train_repetitions : w->options.test_repetitions; }
 const char *ndi_world_model_name(image_model m) { return models[m].name; }
 
-/* Syllables of two letters in alphabetical order, so that names are in the order of their numbers: the concept's place among all, with some room to vary. */
+/* Syllables of two letters in alphabetical order, so that names are in the order of their numbers: the concept's place among all, with some room
+ * to vary. */
 static void concept_name(const world *w, uint64_t concept, char name[7])
 {
     static const char consonants[] = "bdfghjklmnprstvz", vowels[] = "aeiou";
@@ -140,7 +145,8 @@ void ndi_world_names(const world *w, partition p, size_t image, char concept[NDI
 {
     static const char source[] = "bns";
     size_t each = images_of_concept(w, p), at = image / each;
-    uint64_t number = w->concepts[p][at], draw = ndi_below(w->options.seed, NDI_RANDOM_SIMULATE, DRAW_FILE, number * MAX_FILE_NUMBER + image % each, 36);
+    uint64_t number = w->concepts[p][at],
+             draw = ndi_below(w->options.seed, NDI_RANDOM_SIMULATE, DRAW_FILE, number * MAX_FILE_NUMBER + image % each, 36);
     char name[7];
     concept_name(w, number, name);
     ndi_format(concept, NDI_NAME_SIZE, "%05u_%s", (unsigned)(at + 1), name);

@@ -1,4 +1,5 @@
-/* The simulated world: concepts with names, images with a latent vector, and two image models that see it. Every number is a function of the seed and of what it belongs to. */
+/* The simulated world: concepts with names, images with a latent vector, and two image models that see it. Every number is a function of the seed
+ * and of what it belongs to. */
 #ifndef NDI_SIMULATE_WORLD_H
 #define NDI_SIMULATE_WORLD_H
 
@@ -15,15 +16,26 @@ typedef enum image_model { ALIGNED, UNALIGNED, N_IMAGE_MODELS } image_model;
 
 /* The `step` of the random streams: what a number belongs to. */
 enum simulate_stream {
-    DRAW_TEST_CONCEPTS, DRAW_CATEGORY, DRAW_NAME, DRAW_FILE, LATENT_OF_CATEGORY, LATENT_OF_CONCEPT, LATENT_OF_IMAGE, MODEL_MEAN, MODEL_MAP, MODEL_REST,
-    BRAIN_OF_PEOPLE, BRAIN_OF_PERSON, BRAIN_NOISE
+    DRAW_TEST_CONCEPTS,
+    DRAW_CATEGORY,
+    DRAW_NAME,
+    DRAW_FILE,
+    LATENT_OF_CATEGORY,
+    LATENT_OF_CONCEPT,
+    LATENT_OF_IMAGE,
+    MODEL_MEAN,
+    MODEL_MAP,
+    MODEL_REST,
+    BRAIN_OF_PEOPLE,
+    BRAIN_OF_PERSON,
+    BRAIN_NOISE
 };
 
 typedef struct world {
     nd_simulate_options options;
-    uint32_t *concepts[N_PARTITIONS];  /* of each concept of the partition its number among all, from 0, ascending */
-    float *maps[N_IMAGE_MODELS];       /* embed_dim x LATENT_DIRECTIONS */
-    float *means[N_IMAGE_MODELS];      /* embed_dim */
+    uint32_t *concepts[N_PARTITIONS]; /* of each concept of the partition its number among all, from 0, ascending */
+    float *maps[N_IMAGE_MODELS];      /* embed_dim x LATENT_DIRECTIONS */
+    float *means[N_IMAGE_MODELS];     /* embed_dim */
     double deviation[LATENT_DIRECTIONS];
 } world;
 

@@ -20,12 +20,14 @@ typedef struct storage {
     int32_t *subject, *repetition;
 } storage;
 
-nd_status ndi_storage_create(storage **s, size_t n_trials, size_t n_channels, size_t n_samples); /* labels only; rate 1, start 0 */
-nd_status ndi_storage_alloc(storage *s);                                                         /* room for the samples, in `owned` and `data` */
+/* Labels only; rate 1, start 0. */
+nd_status ndi_storage_create(storage **s, size_t n_trials, size_t n_channels, size_t n_samples);
+nd_status ndi_storage_alloc(storage *s); /* room for the samples, in `owned` and `data` */
 storage *ndi_storage_ref(storage *s);
 void ndi_storage_free(storage *s); /* drops one reference */
 
-/* Names the channels: by an array of n_names, by a list separated by blanks or commas, or "0", "1", ... Names must be distinct and as many as channels. */
+/* Names the channels: by an array of n_names, by a list separated by blanks or commas, or "0", "1", ... Names must be distinct and as many as
+ * channels. */
 nd_status ndi_storage_name_channels(storage *s, const char *const *names, size_t n_names);
 nd_status ndi_storage_list_channels(storage *s, const char *list);
 nd_status ndi_storage_number_channels(storage *s);

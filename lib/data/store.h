@@ -1,8 +1,8 @@
 /* The store: a safetensors file that is mapped instead of loaded.
  *   tensors   `data` float32 [trials, channels, samples]; `image` (index into image_ids), `subject`, `repetition` int32 [trials]
  *   texts     `image_ids`, `channels`
- *   metadata  neurodecode.kind = "dataset", neurodecode.version, rate, start, normalise, averaged, and neurodecode.source: what it was made from, so that it can be used
- *             again as long as that is the same */
+ *   metadata  neurodecode.kind = "dataset", neurodecode.version, rate, start, normalise, averaged, and neurodecode.source: what it was made from,
+ *             so that it can be used again as long as that is the same */
 #ifndef NDI_STORE_H
 #define NDI_STORE_H
 

@@ -1,5 +1,5 @@
-/* The inside of a dataset: trials that point into one or more storages, and how each storage is looked at. Operations make new views and copy samples only where
- * they would come out of the order  channels -> baseline -> window -> normalise  in which a trial is read. */
+/* The inside of a dataset: trials that point into one or more storages, and how each storage is looked at. Operations make new views and copy
+ * samples only where they would come out of the order  channels -> baseline -> window -> normalise  in which a trial is read. */
 #ifndef NDI_VIEW_H
 #define NDI_VIEW_H
 

@@ -13,12 +13,14 @@ static nd_status join(const nd_retrieval *r, const nd_dataset *d, size_t *truth)
         if (ndi_ids_find(candidates, images->items[i]) != NDI_NO_ID) continue;
         if (n_absent++ == 0) absent = images->items[i];
     }
-    CHECK(n_absent == 0, ND_ERR_ARGUMENT, "retrieval: image '%s' of the dataset is not in the gallery (%zu of %zu images are missing)", absent, n_absent, images->n);
+    CHECK(n_absent == 0, ND_ERR_ARGUMENT, "retrieval: image '%s' of the dataset is not in the gallery (%zu of %zu images are missing)", absent,
+          n_absent, images->n);
     for (size_t i = 0; i < ndi_dataset_trials(d); i++) truth[i] = ndi_ids_find(candidates, images->items[ndi_dataset_image_of(d, i)]);
     return ND_OK;
 }
 
-nd_status ndi_retrieval_rank_dataset(const nd_retrieval *r, const nd_encoder *e, const nd_dataset *d, size_t *ranks, size_t capacity, nd_progress_fn fn, void *user)
+nd_status ndi_retrieval_rank_dataset(const nd_retrieval *r, const nd_encoder *e, const nd_dataset *d, size_t *ranks, size_t capacity,
+                                     nd_progress_fn fn, void *user)
 {
     size_t n = ndi_dataset_trials(d), dim = ndi_retrieval_dim(r), size;
     CHECK(e->s.dim == dim, ND_ERR_ARGUMENT, "retrieval: the encoder makes vectors of %zu, the gallery has %zu", e->s.dim, dim);

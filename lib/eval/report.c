@@ -14,8 +14,9 @@ static nd_status add_top_k(json_t *report, const ranking *r, const char *key, si
 {
     nd_estimate e;
     TRY(ndi_metrics_top_k(r->ranks, r->n, r->n_gallery, k < r->n_gallery ? k : r->n_gallery, 0, r->seed, &e));
-    return ndi_json_set(report, key, json_pack("{s:f, s:f, s:f, s:f, s:f, s:I, s:I}", "value", e.value, "low", e.low, "high", e.high, "chance", e.chance, "p", e.p_value, "hits",
-                                               (json_int_t)e.hits, "n", (json_int_t)e.n));
+    return ndi_json_set(report, key,
+                        json_pack("{s:f, s:f, s:f, s:f, s:f, s:I, s:I}", "value", e.value, "low", e.low, "high", e.high, "chance", e.chance, "p",
+                                  e.p_value, "hits", (json_int_t)e.hits, "n", (json_int_t)e.n));
 }
 
 static nd_status add_summary(json_t *report, const nd_metrics *m)
@@ -28,7 +29,8 @@ static nd_status add_summary(json_t *report, const nd_metrics *m)
 
 static nd_status add_k_way(json_t *report, const ranking *r)
 {
-    static const struct { size_t k; const char *key; } ways[] = { { 2, "2" }, { 4, "4" }, { 10, "10" }, { 50, "50" }, { 100, "100" }, { 200, "200" } };
+    static const struct { size_t k; const char *key; } ways[] = { { 2, "2" },   { 4, "4" },     { 10, "10" },
+                                                               { 50, "50" }, { 100, "100" }, { 200, "200" } };
     json_t *object = json_object();
     TRY(ndi_json_set(report, "k_way", object));
     for (size_t i = 0; i < COUNT(ways) && ways[i].k <= r->n_gallery; i++) {

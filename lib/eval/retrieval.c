@@ -1,12 +1,13 @@
 /* Search in a gallery: a sieve and a judge.
  *
- * The judge is ndi_vec->dot, which gives the same bits whatever is around it. A matrix product is ten times faster but may round its last bits differently from block to block, so it only
- * sieves: both err from the true scalar product of two vectors of n numbers and length 1 by less than n u / (1 - n u), u = 2^-24 (Higham, Accuracy and Stability of Numerical Algorithms,
- * 3.1), so a candidate further than twice that behind the worst one kept cannot belong to the best, and the few that come closer go before the judge. Results are therefore exact and the
- * same for every batch size, thread count and instruction set.
+ * The judge is ndi_vec->dot, which gives the same bits whatever is around it. A matrix product is ten times faster but may round its last bits
+ * differently from block to block, so it only sieves: both err from the true scalar product of two vectors of n numbers and length 1 by less than n u
+ * / (1 - n u), u = 2^-24 (Higham, Accuracy and Stability of Numerical Algorithms, 3.1), so a candidate further than twice that behind the worst one
+ * kept cannot belong to the best, and the few that come closer go before the judge. Results are therefore exact and the same for every batch size,
+ * thread count and instruction set.
  *
- * Queries are taken in blocks of rows, the gallery in blocks of columns; for each pair first the scores are computed (a task = a panel of the block), then each query picks (a task = eight
- * queries). A single query in a small gallery is one task throughout and wakes no other thread. */
+ * Queries are taken in blocks of rows, the gallery in blocks of columns; for each pair first the scores are computed (a task = a panel of the
+ * block), then each query picks (a task = eight queries). A single query in a small gallery is one task throughout and wakes no other thread. */
 #include "eval/retrieval.h"
 
 #include <math.h>
@@ -19,7 +20,18 @@
 #include "math/gemm.h"
 #include "math/vec.h"
 
-enum { ROWS = 192, COLUMNS = 4096, PANEL = 192, PANEL_FOR_FEW = 1024, STRIP = 128, FEW = 8, ROWS_PER_TASK = 64, DIMS_PER_TASK = 64, KEPT = 1 << 22, MAX_SIEVED = 1 << 20 };
+enum {
+    ROWS = 192,           /* queries at once */
+    COLUMNS = 4096,       /* candidates at once */
+    PANEL = 192,          /* of them per task */
+    PANEL_FOR_FEW = 1024, /* the same for few queries */
+    STRIP = 128,          /* candidates passed over together when none is good enough */
+    FEW = 8,              /* fewer queries are not worth a matrix product */
+    ROWS_PER_TASK = 64,
+    DIMS_PER_TASK = 64,
+    KEPT = 1 << 22,       /* best candidates held for the queries at once */
+    MAX_SIEVED = 1 << 20  /* longest vectors for which the bound on the sieve's error holds */
+};
 
 static const double MAX_LENGTH = 1e37; /* lengths below it leave room for centring in float */
 
@@ -35,8 +47,8 @@ typedef struct desk {
 struct nd_retrieval {
     size_t n, dim, block; /* block: columns of a block of scores */
     int32_t vectors;
-    float *gallery;       /* n x dim, normalised */
-    double *mean;         /* of the gallery as it came, or NULL */
+    float *gallery; /* n x dim, normalised */
+    double *mean;   /* of the gallery as it came, or NULL */
     ids names;
     _Atomic(pool *) threads; /* whoever finds it taken works on its own thread */
     _Atomic(desk *) spare;   /* kept from the last search, so that the next allocates nothing */
@@ -85,7 +97,7 @@ static void check_some(void *context, size_t task, size_t worker)
         const float *x = c->x + i * c->dim;
         if (sqrt(ndi_dot_f64(x, x, c->dim)) < MAX_LENGTH) continue;
         size_t bad = atomic_load(&c->bad);
-        while (i < bad && !atomic_compare_exchange_weak(&c->bad, &bad, i)) {}
+        while (i < bad && !atomic_compare_exchange_weak(&c->bad, &bad, i)) continue;
         return;
     }
 }
@@ -128,8 +140,10 @@ static nd_status name_candidates(nd_retrieval *r, const char *const *names)
         char number[24];
         const char *name = number;
         size_t index;
-        if (names) name = names[i];
-        else ndi_format(number, sizeof number, "%zu", i);
+        if (names)
+            name = names[i];
+        else
+            ndi_format(number, sizeof number, "%zu", i);
         CHECK(name, ND_ERR_ARGUMENT, "retrieval: id of candidate %zu is NULL", i);
         TRY(ndi_ids_add(&r->names, name, strlen(name), &index));
         CHECK(index == i, ND_ERR_ARGUMENT, "retrieval: id '%s' is given twice, to candidates %zu and %zu", name, index, i);
@@ -151,11 +165,14 @@ static nd_status fill_gallery(nd_retrieval *r, const float *gallery, bool centre
     return ND_OK;
 }
 
-nd_status ndi_retrieval_create(nd_retrieval **out, const float *gallery, size_t n, size_t dim, const char *const *names, const nd_retrieval_options *o)
+nd_status ndi_retrieval_create(nd_retrieval **out, const float *gallery, size_t n, size_t dim, const char *const *names,
+                               const nd_retrieval_options *o)
 {
     CHECK(n > 0 && dim > 0, ND_ERR_ARGUMENT, "retrieval: got a gallery of %zu x %zu, expected at least one candidate and one dimension", n, dim);
-    CHECK(o->vectors == ND_VECTOR_L2 || o->vectors == ND_VECTOR_CENTRED_L2, ND_ERR_ARGUMENT, "retrieval: vectors: got %d, expected ND_VECTOR_L2 or ND_VECTOR_CENTRED_L2", (int)o->vectors);
-    CHECK(o->centre_gallery == 0 || o->centre_gallery == 1, ND_ERR_ARGUMENT, "retrieval: centre_gallery: got %d, expected 0 or 1", (int)o->centre_gallery);
+    CHECK(o->vectors == ND_VECTOR_L2 || o->vectors == ND_VECTOR_CENTRED_L2, ND_ERR_ARGUMENT,
+          "retrieval: vectors: got %d, expected ND_VECTOR_L2 or ND_VECTOR_CENTRED_L2", (int)o->vectors);
+    CHECK(o->centre_gallery == 0 || o->centre_gallery == 1, ND_ERR_ARGUMENT, "retrieval: centre_gallery: got %d, expected 0 or 1",
+          (int)o->centre_gallery);
     size_t size;
     CHECK(ndi_mul(n, dim, &size), ND_ERR_ARGUMENT, "retrieval: got a gallery of %zu x %zu, which is too large", n, dim);
     pool *threads = NULL;
@@ -231,7 +248,8 @@ static void score_panel(void *context, size_t task, size_t worker)
     size_t first = task * j->panel, count = least(j->panel, j->n_columns - first);
     float *scores = j->d->scores + first;
     if (!j->judged) {
-        ndi_gemm(false, true, j->n, count, r->dim, 1.0f, j->d->queries, r->dim, r->gallery + (j->column + first) * r->dim, r->dim, 0.0f, scores, r->block);
+        ndi_gemm(false, true, j->n, count, r->dim, 1.0f, j->d->queries, r->dim, r->gallery + (j->column + first) * r->dim, r->dim, 0.0f, scores,
+                 r->block);
         return;
     }
     for (size_t i = 0; i < count; i++)
@@ -284,8 +302,10 @@ static void pick_some(void *context, size_t task, size_t worker)
     (void)worker;
     const job *j = context;
     for (size_t row = task * FEW; row < j->n && row < (task + 1) * FEW; row++) {
-        if (j->indices) pick_best(j, row);
-        else count_better(j, row);
+        if (j->indices)
+            pick_best(j, row);
+        else
+            count_better(j, row);
     }
 }
 

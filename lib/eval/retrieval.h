@@ -1,5 +1,5 @@
-/* A gallery of candidates, search in it, ranks. The similarity of two vectors is ndi_vec->dot of what normalise() makes of them, held within -1 .. 1: it depends on the two vectors alone,
- * not on how queries are batched, on threads or on the CPU. */
+/* A gallery of candidates, search in it, ranks. The similarity of two vectors is ndi_vec->dot of what normalise() makes of them, held within -1 ..
+ * 1: it depends on the two vectors alone, not on how queries are batched, on threads or on the CPU. */
 #ifndef NDI_RETRIEVAL_H
 #define NDI_RETRIEVAL_H
 
@@ -20,6 +20,7 @@ nd_status ndi_retrieval_search(const nd_retrieval *r, const float *queries, size
 nd_status ndi_retrieval_rank(const nd_retrieval *r, const float *queries, const size_t *truth, size_t n_queries, size_t *ranks);
 
 /* rank_dataset.c: embeds all trials and ranks the image of each; images are found in the gallery by id. */
-nd_status ndi_retrieval_rank_dataset(const nd_retrieval *r, const nd_encoder *e, const nd_dataset *d, size_t *ranks, size_t capacity, nd_progress_fn fn, void *user);
+nd_status ndi_retrieval_rank_dataset(const nd_retrieval *r, const nd_encoder *e, const nd_dataset *d, size_t *ranks, size_t capacity,
+                                     nd_progress_fn fn, void *user);
 
 #endif

@@ -1,7 +1,8 @@
 /* Statistics of ranks.
  *
- * The binomial and McNemar tests are exact. A bootstrap resample of n queries, h of them hits, is n draws with replacement, of which Binomial(n, h / n) are hits: that number is drawn
- * directly, by inversion, and is exactly what n single draws would give. Intervals are percentiles (Efron and Tibshirani, An Introduction to the Bootstrap, 1993, ch. 13). */
+ * The binomial and McNemar tests are exact. A bootstrap resample of n queries, h of them hits, is n draws with replacement, of which Binomial(n, h /
+ * n) are hits: that number is drawn directly, by inversion, and is exactly what n single draws would give. Intervals are percentiles (Efron and
+ * Tibshirani, An Introduction to the Bootstrap, 1993, ch. 13). */
 #include "eval/stats.h"
 
 #include <math.h>
@@ -72,8 +73,10 @@ static size_t order_statistic(const size_t *values, size_t n, size_t at, size_t 
     while (low < max) {
         size_t middle = low + (max - low) / 2, count = 0;
         for (size_t i = 0; i < n; i++) count += values[i] <= middle;
-        if (count > at) max = middle;
-        else low = middle + 1;
+        if (count > at)
+            max = middle;
+        else
+            low = middle + 1;
     }
     return low;
 }
@@ -90,9 +93,11 @@ static double quantile(const size_t *values, size_t n, double q, size_t max)
 static nd_status check_ranks(const size_t *ranks, size_t n_ranks, size_t n_gallery)
 {
     CHECK(n_ranks > 0, ND_ERR_ARGUMENT, "metrics: got no ranks, expected one for each query");
-    CHECK(n_gallery > 1, ND_ERR_ARGUMENT, "metrics: got a gallery of %zu, expected at least two candidates: with one there is nothing to tell apart", n_gallery);
+    CHECK(n_gallery > 1, ND_ERR_ARGUMENT, "metrics: got a gallery of %zu, expected at least two candidates: with one there is nothing to tell apart",
+          n_gallery);
     for (size_t i = 0; i < n_ranks; i++)
-        CHECK(ranks[i] >= 1 && ranks[i] <= n_gallery, ND_ERR_ARGUMENT, "metrics: rank of query %zu: got %zu, expected 1 to %zu", i, ranks[i], n_gallery);
+        CHECK(ranks[i] >= 1 && ranks[i] <= n_gallery, ND_ERR_ARGUMENT, "metrics: rank of query %zu: got %zu, expected 1 to %zu", i, ranks[i],
+              n_gallery);
     return ND_OK;
 }
 
@@ -150,7 +155,8 @@ nd_status ndi_metrics_top_k(const size_t *ranks, size_t n_ranks, size_t n_galler
     return ND_OK;
 }
 
-/* Probability that none of the k - 1 others drawn out of n - 1 is among the r - 1 that rank before the true one: C(n - r, k - 1) / C(n - 1, k - 1), which is the same with r and k exchanged. */
+/* Probability that none of the k - 1 others drawn out of n - 1 is among the r - 1 that rank before the true one: C(n - r, k - 1) / C(n - 1, k - 1),
+ * which is the same with r and k exchanged. */
 static double k_way_chance(size_t r, size_t n, size_t k)
 {
     size_t few = r < k ? r - 1 : k - 1, many = r < k ? k - 1 : r - 1;
@@ -167,7 +173,8 @@ static bool k_way_draw(size_t r, size_t n, size_t k, uint64_t seed, uint32_t dra
     return true;
 }
 
-nd_status ndi_metrics_k_way(const size_t *ranks, size_t n_ranks, size_t n_gallery, size_t k, uint32_t n_draws, uint64_t seed, double *expected, double *sampled)
+nd_status ndi_metrics_k_way(const size_t *ranks, size_t n_ranks, size_t n_gallery, size_t k, uint32_t n_draws, uint64_t seed, double *expected,
+                            double *sampled)
 {
     TRY(check_ranks(ranks, n_ranks, n_gallery));
     CHECK(k >= 2 && k <= n_gallery, ND_ERR_ARGUMENT, "metrics: k: got %zu, expected 2 to %zu, the size of the gallery", k, n_gallery);
@@ -200,7 +207,8 @@ static nd_status count_discordant(const size_t *first, const size_t *second, siz
 /* McNemar: without a difference, who gets a query that only one gets is a toss of a coin. */
 static double mcnemar(uint64_t a, uint64_t b) { return fmin(1, 2 * ndi_binomial_tail(a > b ? a : b, a + b, 0.5)); }
 
-/* A resample of n pairs holds a multinomial number of each kind: first the pairs for the first model, then, out of the rest, those for the second. Returns their difference + n. */
+/* A resample of n pairs holds a multinomial number of each kind: first the pairs for the first model, then, out of the rest, those for the second.
+ * Returns their difference + n. */
 static size_t draw_difference(const nd_comparison *c, uint64_t seed, uint32_t step)
 {
     double n = (double)c->n, a = (double)c->only_first, b = (double)c->only_second;
@@ -209,7 +217,8 @@ static size_t draw_difference(const nd_comparison *c, uint64_t seed, uint32_t st
     return c->n + for_first - for_second;
 }
 
-nd_status ndi_metrics_compare(const size_t *first, const size_t *second, size_t n_ranks, size_t k, uint32_t n_resamples, uint64_t seed, nd_comparison *c)
+nd_status ndi_metrics_compare(const size_t *first, const size_t *second, size_t n_ranks, size_t k, uint32_t n_resamples, uint64_t seed,
+                              nd_comparison *c)
 {
     CHECK(n_ranks > 0, ND_ERR_ARGUMENT, "metrics: got no ranks, expected one for each query");
     CHECK(k > 0, ND_ERR_ARGUMENT, "metrics: k: got 0, expected at least 1");

@@ -1,5 +1,5 @@
-/* Reads elements of an array that lies in a stream: any numeric type, either byte order, C or Fortran order, into float32 or float64 in C order. Everything goes through
- * slices on the stack, so that reading allocates nothing and may be done by several threads at once. */
+/* Reads elements of an array that lies in a stream: any numeric type, either byte order, C or Fortran order, into float32 or float64 in C order.
+ * Everything goes through slices on the stack, so that reading allocates nothing and may be done by several threads at once. */
 #include <string.h>
 
 #include "io/content.h"
@@ -28,8 +28,8 @@ static inline float from_bits(uint32_t bits)
 
 static inline float bf16_value(uint16_t h) { return from_bits((uint32_t)h << 16); }
 
-/* Binary16. Shifted into the fields of binary32 its value is too small by 2^112, which one exact product mends, denormals included; the exponent of infinity and
- * NaN is put in by hand. No branch: the loop vectorises. */
+/* Binary16. Shifted into the fields of binary32 its value is too small by 2^112, which one exact product mends, denormals included; the exponent
+ * of infinity and NaN is put in by hand. No branch: the loop vectorises. */
 static inline float f16_value(uint16_t h)
 {
     uint32_t sign = (uint32_t)(h & 0x8000) << 16, magnitude = (uint32_t)(h & 0x7fff) << 13;
@@ -44,20 +44,20 @@ static inline uint8_t truth(uint8_t b) { return b != 0; }
 #define AS_IS(x) (x)
 
 /* Every numeric type: its tag, its storage, how storage becomes a value. */
-#define NUMERIC_TYPES(X)                                                                                                                       \
-    X(DTYPE_BOOL, uint8_t, truth) X(DTYPE_I8, int8_t, AS_IS) X(DTYPE_U8, uint8_t, AS_IS) X(DTYPE_I16, int16_t, AS_IS)                          \
-    X(DTYPE_U16, uint16_t, AS_IS) X(DTYPE_I32, int32_t, AS_IS) X(DTYPE_U32, uint32_t, AS_IS) X(DTYPE_I64, int64_t, AS_IS)                      \
-    X(DTYPE_U64, uint64_t, AS_IS) X(DTYPE_F16, uint16_t, f16_value) X(DTYPE_BF16, uint16_t, bf16_value) X(DTYPE_F32, float, AS_IS)             \
-    X(DTYPE_F64, double, AS_IS)
+#define NUMERIC_TYPES(X) \
+    X(DTYPE_BOOL, uint8_t, truth) \
+    X(DTYPE_I8, int8_t, AS_IS) X(DTYPE_U8, uint8_t, AS_IS) X(DTYPE_I16, int16_t, AS_IS) X(DTYPE_U16, uint16_t, AS_IS) X(DTYPE_I32, int32_t, AS_IS) \
+        X(DTYPE_U32, uint32_t, AS_IS) X(DTYPE_I64, int64_t, AS_IS) X(DTYPE_U64, uint64_t, AS_IS) X(DTYPE_F16, uint16_t, f16_value) \
+            X(DTYPE_BF16, uint16_t, bf16_value) X(DTYPE_F32, float, AS_IS) X(DTYPE_F64, double, AS_IS)
 
-#define CONVERT(tag, storage, value)                                                                                                           \
-    case tag: {                                                                                                                                \
-        const storage *x = from;                                                                                                               \
-        if (wide)                                                                                                                              \
-            for (size_t i = 0; i < n; i++) ((double *)to)[i] = (double)value(x[i]);                                                            \
-        else                                                                                                                                   \
-            for (size_t i = 0; i < n; i++) ((float *)to)[i] = (float)value(x[i]);                                                              \
-        break;                                                                                                                                 \
+#define CONVERT(tag, storage, value) \
+    case tag: { \
+        const storage *x = from; \
+        if (wide) \
+            for (size_t i = 0; i < n; i++) ((double *)to)[i] = (double)value(x[i]); \
+        else \
+            for (size_t i = 0; i < n; i++) ((float *)to)[i] = (float)value(x[i]); \
+        break; \
     }
 
 /* n native elements to double (wide) or float. */
@@ -95,10 +95,10 @@ static nd_status read_run(const array *a, size_t first, size_t count, void *valu
 /* The array as a matrix of shape[0] rows, whose columns lie one after the other in the file; a column is one choice of the other indices. */
 typedef struct columns {
     const array *a;
-    size_t rows, n;                /* n columns */
-    size_t index[NDI_MAX_DIMS];    /* of the present column; [0] is not used */
-    size_t place;                  /* of the present column in C order */
-    size_t from, till;             /* elements of the file in `window`, converted */
+    size_t rows, n;             /* n columns */
+    size_t index[NDI_MAX_DIMS]; /* of the present column; [0] is not used */
+    size_t place;               /* of the present column in C order */
+    size_t from, till;          /* elements of the file in `window`, converted */
     double window[SLICE_BYTES / sizeof(double)];
 } columns;
 
@@ -149,7 +149,7 @@ static nd_status read_rows(columns *m, size_t row, size_t n_rows, size_t first, 
 
 static nd_status read_fortran(const array *a, size_t first, size_t count, void *values, bool wide)
 {
-    columns m = {.a = a, .rows = a->shape[0], .n = a->n / a->shape[0]};
+    columns m = { .a = a, .rows = a->shape[0], .n = a->n / a->shape[0] };
     const size_t most = COUNT(m.window), last_row = (first + count - 1) / m.n;
     for (size_t row = first / m.n; row <= last_row; row += most) {
         size_t n = last_row - row + 1;
@@ -163,9 +163,10 @@ static nd_status read_fortran(const array *a, size_t first, size_t count, void *
 
 static nd_status read_array(const array *a, size_t first, size_t count, void *values, bool wide)
 {
-    CHECK(a->type != DTYPE_C64 && a->type != DTYPE_C128, ND_ERR_UNSUPPORTED, "%s: array '%s' holds complex numbers, expected real ones", ndi_stream_name(a->in), a->name);
-    CHECK(first <= a->n && count <= a->n - first, ND_ERR_ARGUMENT, "%s: array '%s' has %zu elements, got a request for %zu from %zu on", ndi_stream_name(a->in), a->name,
-          a->n, count, first);
+    CHECK(a->type != DTYPE_C64 && a->type != DTYPE_C128, ND_ERR_UNSUPPORTED, "%s: array '%s' holds complex numbers, expected real ones",
+          ndi_stream_name(a->in), a->name);
+    CHECK(first <= a->n && count <= a->n - first, ND_ERR_ARGUMENT, "%s: array '%s' has %zu elements, got a request for %zu from %zu on",
+          ndi_stream_name(a->in), a->name, a->n, count, first);
     if (count == 0) return ND_OK;
     return a->fortran && a->n_dims > 1 ? read_fortran(a, first, count, values, wide) : read_run(a, first, count, values, wide);
 }

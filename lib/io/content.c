@@ -10,9 +10,10 @@ static const struct {
     const char *name;
     size_t size;
 } dtypes[DTYPE_COUNT] = {
-    [DTYPE_BOOL] = {"bool", 1},     [DTYPE_I8] = {"int8", 1},       [DTYPE_U8] = {"uint8", 1},         [DTYPE_I16] = {"int16", 2},        [DTYPE_U16] = {"uint16", 2},
-    [DTYPE_I32] = {"int32", 4},     [DTYPE_U32] = {"uint32", 4},    [DTYPE_I64] = {"int64", 8},        [DTYPE_U64] = {"uint64", 8},       [DTYPE_F16] = {"float16", 2},
-    [DTYPE_BF16] = {"bfloat16", 2}, [DTYPE_F32] = {"float32", 4},   [DTYPE_F64] = {"float64", 8},      [DTYPE_C64] = {"complex64", 8},    [DTYPE_C128] = {"complex128", 16},
+    [DTYPE_BOOL] = { "bool", 1 },   [DTYPE_I8] = { "int8", 1 },       [DTYPE_U8] = { "uint8", 1 },         [DTYPE_I16] = { "int16", 2 },
+    [DTYPE_U16] = { "uint16", 2 },  [DTYPE_I32] = { "int32", 4 },     [DTYPE_U32] = { "uint32", 4 },       [DTYPE_I64] = { "int64", 8 },
+    [DTYPE_U64] = { "uint64", 8 },  [DTYPE_F16] = { "float16", 2 },   [DTYPE_BF16] = { "bfloat16", 2 },    [DTYPE_F32] = { "float32", 4 },
+    [DTYPE_F64] = { "float64", 8 }, [DTYPE_C64] = { "complex64", 8 }, [DTYPE_C128] = { "complex128", 16 },
 };
 
 size_t ndi_dtype_size(dtype type) { return dtypes[type].size; }
@@ -51,7 +52,8 @@ static void list_arrays(const content *c, char *line, size_t capacity)
     static const size_t most = 12;
     size_t n = 0;
     ndi_format(line, capacity, "%s", c->n_arrays ? "" : "no arrays");
-    for (size_t i = 0; i < c->n_arrays && i < most; i++, n = strlen(line)) ndi_format(line + n, capacity - n, "%s%s", i ? ", " : "", c->arrays[i].name);
+    for (size_t i = 0; i < c->n_arrays && i < most; i++, n = strlen(line))
+        ndi_format(line + n, capacity - n, "%s%s", i ? ", " : "", c->arrays[i].name);
     if (c->n_arrays > most) ndi_format(line + n, capacity - n, " and %zu more", c->n_arrays - most);
 }
 
@@ -90,7 +92,8 @@ static nd_status make_room(void **list, size_t n, size_t *capacity, size_t size)
 nd_status ndi_content_add_array(content *c, const array *a)
 {
     const char *file = ndi_stream_name(a->in);
-    CHECK(a->n_dims <= NDI_MAX_DIMS, ND_ERR_UNSUPPORTED, "%s: array '%s' has %zu dimensions, expected at most %d", file, a->name, a->n_dims, NDI_MAX_DIMS);
+    CHECK(a->n_dims <= NDI_MAX_DIMS, ND_ERR_UNSUPPORTED, "%s: array '%s' has %zu dimensions, expected at most %d", file, a->name, a->n_dims,
+          NDI_MAX_DIMS);
     size_t n = 1, bytes = 0;
     for (size_t i = 0; i < a->n_dims; i++)
         if (a->shape[i] == 0) n = 0;
@@ -99,8 +102,8 @@ nd_status ndi_content_add_array(content *c, const array *a)
     fits = fits && ndi_mul(n, ndi_dtype_size(a->type), &bytes);
     uint64_t size;
     TRY(ndi_stream_size(a->in, &size));
-    CHECK(fits && a->at <= size && bytes <= size - a->at, ND_ERR_FORMAT, "%s: array '%s' is said to take %zu x %zu bytes at %llu, got %llu in all", file, a->name, n,
-          ndi_dtype_size(a->type), (unsigned long long)a->at, (unsigned long long)size);
+    CHECK(fits && a->at <= size && bytes <= size - a->at, ND_ERR_FORMAT, "%s: array '%s' is said to take %zu x %zu bytes at %llu, got %llu in all",
+          file, a->name, n, ndi_dtype_size(a->type), (unsigned long long)a->at, (unsigned long long)size);
     TRY(make_room((void **)&c->arrays, c->n_arrays, &c->arrays_capacity, sizeof *c->arrays));
     const char *name;
     TRY(ndi_content_text(c, a->name, strlen(a->name), &name));
@@ -113,7 +116,7 @@ nd_status ndi_content_add_array(content *c, const array *a)
 nd_status ndi_content_add_texts(content *c, const char *name, size_t n, bool list, const char ***items)
 {
     TRY(make_room((void **)&c->texts, c->n_texts, &c->texts_capacity, sizeof *c->texts));
-    texts made = {.n = n, .list = list};
+    texts made = { .n = n, .list = list };
     TRY(ndi_content_text(c, name, strlen(name), &made.name));
     size_t bytes;
     made.items = ndi_mul(n, sizeof *made.items, &bytes) ? ndi_arena_alloc(&c->memory, bytes) : NULL;
@@ -163,7 +166,7 @@ nd_status ndi_content_add_stream(content *c, stream *s)
 
 nd_status ndi_content_add_numbers(content *c, const char *name, dtype type, size_t n_dims, const size_t *shape, const void *numbers)
 {
-    array a = {.name = name, .type = type, .n_dims = n_dims, .big_endian = __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__};
+    array a = { .name = name, .type = type, .n_dims = n_dims, .big_endian = __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__ };
     size_t bytes = ndi_dtype_size(type);
     for (size_t i = 0; i < n_dims; i++) {
         a.shape[i] = shape[i];

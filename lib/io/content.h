@@ -8,8 +8,21 @@
 enum { NDI_MAX_DIMS = 8 };
 
 typedef enum dtype {
-    DTYPE_BOOL, DTYPE_I8, DTYPE_U8, DTYPE_I16, DTYPE_U16, DTYPE_I32, DTYPE_U32, DTYPE_I64, DTYPE_U64, DTYPE_F16, DTYPE_BF16, DTYPE_F32, DTYPE_F64,
-    DTYPE_C64, DTYPE_C128, /* complex: listed and described, not read as numbers */
+    DTYPE_BOOL,
+    DTYPE_I8,
+    DTYPE_U8,
+    DTYPE_I16,
+    DTYPE_U16,
+    DTYPE_I32,
+    DTYPE_U32,
+    DTYPE_I64,
+    DTYPE_U64,
+    DTYPE_F16,
+    DTYPE_BF16,
+    DTYPE_F32,
+    DTYPE_F64,
+    DTYPE_C64,
+    DTYPE_C128, /* complex: listed and described, not read as numbers */
     DTYPE_COUNT
 } dtype;
 
@@ -21,9 +34,9 @@ typedef struct array {
     const char *name;
     dtype type;
     bool big_endian;
-    bool fortran;                 /* first index fastest */
+    bool fortran; /* first index fastest */
     size_t n_dims, shape[NDI_MAX_DIMS];
-    size_t n;                     /* elements; at + n * size lies inside the stream */
+    size_t n; /* elements; at + n * size lies inside the stream */
     stream *in;
     uint64_t at;
 } array;
@@ -32,20 +45,20 @@ typedef struct texts {
     const char *name;
     const char **items;
     size_t n;
-    bool list;                    /* false: a single text */
+    bool list; /* false: a single text */
 } texts;
 
 typedef struct content {
-    const char *format;           /* name of the row that read it */
+    const char *format; /* name of the row that read it */
     array *arrays;
     size_t n_arrays;
     texts *texts;
     size_t n_texts;
-    const char *metadata;         /* JSON object or NULL */
+    const char *metadata; /* JSON object or NULL */
     /* private from here */
     arena memory;
     size_t arrays_capacity, texts_capacity;
-    stream **streams;             /* closed with the content, last first */
+    stream **streams; /* closed with the content, last first */
     size_t n_streams, streams_capacity;
 } content;
 
@@ -68,10 +81,12 @@ nd_status ndi_array_read_f64(const array *a, size_t first, size_t count, double 
 const float *ndi_array_map_f32(const array *a);
 
 /* For formats: build the content. */
-nd_status ndi_content_add_array(content *c, const array *a);     /* copies name; checks extents against the stream */
-nd_status ndi_content_add_texts(content *c, const char *name, size_t n, bool list, const char ***items); /* *items: room for n, to be filled with texts from ndi_content_text */
-nd_status ndi_content_text(content *c, const char *s, size_t n, const char **copy);   /* UTF-8, or else taken for Latin-1; ends at a NUL */
-nd_status ndi_content_add_stream(content *c, stream *s);         /* closed with the content; closed at once on failure */
-nd_status ndi_content_add_numbers(content *c, const char *name, dtype type, size_t n_dims, const size_t *shape, const void *numbers); /* copies native numbers */
+nd_status ndi_content_add_array(content *c, const array *a); /* copies name; checks extents against the stream */
+nd_status ndi_content_add_texts(content *c, const char *name, size_t n, bool list,
+                                const char ***items); /* *items: room for n, to be filled with texts from ndi_content_text */
+nd_status ndi_content_text(content *c, const char *s, size_t n, const char **copy); /* UTF-8, or else taken for Latin-1; ends at a NUL */
+nd_status ndi_content_add_stream(content *c, stream *s);                            /* closed with the content; closed at once on failure */
+nd_status ndi_content_add_numbers(content *c, const char *name, dtype type, size_t n_dims, const size_t *shape,
+                                  const void *numbers); /* copies native numbers */
 
 #endif

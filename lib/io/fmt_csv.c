@@ -1,5 +1,6 @@
-/* CSV and TSV (RFC 4180, and what programs really write). Columns of numbers become the array "data", rows x columns, and the texts "columns"; every other column
- * becomes texts under its name. A first column of numbers without a name is a row index, as pandas and R write it, and is left out. */
+/* CSV and TSV (RFC 4180, and what programs really write). Columns of numbers become the array "data", rows x columns, and the texts "columns";
+ * every other column becomes texts under its name. A first column of numbers without a name is a row index, as pandas and R write it, and is left
+ * out. */
 #include <string.h>
 
 #include "base/text.h"
@@ -27,7 +28,7 @@ typedef enum cell_kind { CELL_MISSING, CELL_NUMBER, CELL_TEXT } cell_kind;
 
 static cell_kind classify(const cell *x, double *number)
 {
-    static const char *const missing[] = {"", "NA", "N/A", "n/a", "null", "NULL"};
+    static const char *const missing[] = { "", "NA", "N/A", "n/a", "null", "NULL" };
     *number = __builtin_nan("");
     for (size_t i = 0; i < COUNT(missing); i++)
         if (x->n == strlen(missing[i]) && memcmp(x->s, missing[i], x->n) == 0) return CELL_MISSING;
@@ -35,17 +36,17 @@ static cell_kind classify(const cell *x, double *number)
 }
 
 typedef struct column {
-    cell_kind first;                   /* kind of the cell in the first row */
-    size_t missing, numbers, texts;    /* cells below it */
+    cell_kind first;                /* kind of the cell in the first row */
+    size_t missing, numbers, texts; /* cells below it */
     bool numeric, skipped;
-    const char *name, **items;         /* `items` of a column of texts */
+    const char *name, **items; /* `items` of a column of texts */
 } column;
 
 typedef struct csv {
     content *c;
     table t;
     column *columns;
-    size_t n, n_rows, n_numeric;       /* n columns; rows without the header */
+    size_t n, n_rows, n_numeric; /* n columns; rows without the header */
     bool has_header;
 } csv;
 
@@ -147,14 +148,14 @@ static nd_status read_columns(csv *f)
     CHECK(ndi_mul(f->n_rows, f->n_numeric, &n), ND_ERR_MEMORY, "%s: is too large", f->t.file);
     TRY(NEW(data, n));
     nd_status status = fill(f, data);
-    if (status == ND_OK && f->n_numeric) status = ndi_content_add_numbers(f->c, "data", DTYPE_F64, 2, (size_t[]){f->n_rows, f->n_numeric}, data);
+    if (status == ND_OK && f->n_numeric) status = ndi_content_add_numbers(f->c, "data", DTYPE_F64, 2, (size_t[]){ f->n_rows, f->n_numeric }, data);
     ndi_free(data);
     return status;
 }
 
 static nd_status read(content *c, stream *s)
 {
-    csv f = {.c = c};
+    csv f = { .c = c };
     nd_status status = ndi_table_open(&f.t, s);
     f.n = f.t.n_columns;
     if (status == ND_OK) status = NEW(f.columns, f.n);
@@ -203,7 +204,7 @@ static nd_status write_rows(out *o, const put_array *a, size_t n_rows, size_t n,
 {
     const size_t size = ndi_dtype_size(a->type);
     const bool single = a->type == DTYPE_F32 || a->type == DTYPE_F16 || a->type == DTYPE_BF16;
-    array one = {.name = a->name, .type = a->type, .big_endian = __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__, .n = n};
+    array one = { .name = a->name, .type = a->type, .big_endian = __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__, .n = n };
     TRY(ndi_stream_open_memory(&one.in, row, n * size, ndi_out_name(o)));
     nd_status status = ND_OK;
     for (size_t i = 0; i < n_rows && status == ND_OK; i++) {
@@ -250,10 +251,10 @@ static nd_status write(out *o, const put *what)
     const bool titled = what->n_texts == 1 && strcmp(what->texts[0].name, "columns") == 0;
     CHECK(what->n_arrays == 1 && a->n_dims <= 2 && !what->metadata && (titled || what->n_texts == 0), ND_ERR_UNSUPPORTED,
           "%s: a table holds one array of at most two dimensions and the texts 'columns'", ndi_out_name(o));
-    text t = {0};
+    text t = { 0 };
     nd_status status = write_table(o, a, titled ? what->texts : NULL, &t);
     ndi_text_free(&t);
     return status;
 }
 
-const format ndi_format_csv = {"csv", "Table of numbers and text", "csv tsv", probe, read, write};
+const format ndi_format_csv = { "csv", "Table of numbers and text", "csv tsv", probe, read, write };

@@ -1,5 +1,5 @@
-/* NumPy's .npy, versions 1.0 to 3.0: a magic string, a Python dict literal that says type, order and shape, then the elements. Arrays of objects hold a pickle
- * instead; the restricted pickle reader takes those that are plain data. See NumPy's numpy/lib/format.py. */
+/* NumPy's .npy, versions 1.0 to 3.0: a magic string, a Python dict literal that says type, order and shape, then the elements. Arrays of objects
+ * hold a pickle instead; the restricted pickle reader takes those that are plain data. See NumPy's numpy/lib/format.py. */
 #include <string.h>
 
 #include "base/bytes.h"
@@ -20,7 +20,7 @@ static int probe(const uint8_t *head, size_t n, const char *extension)
 /* ---- the header: just as much Python as NumPy writes ---- */
 
 typedef struct header {
-    const char *file, *s, *end;  /* what is left to read */
+    const char *file, *s, *end; /* what is left to read */
     const char *descr;
     size_t descr_n;
     bool has_shape, has_order;
@@ -91,7 +91,8 @@ static nd_status read_shape(header *h)
         skip_blanks(h);
         const char *digits = h->s;
         while (h->s < h->end && *h->s >= '0' && *h->s <= '9')
-            if (__builtin_mul_overflow(extent, 10, &extent) || __builtin_add_overflow(extent, (size_t)(*h->s++ - '0'), &extent)) return bad(h, "an extent is too large");
+            if (__builtin_mul_overflow(extent, 10, &extent) || __builtin_add_overflow(extent, (size_t)(*h->s++ - '0'), &extent))
+                return bad(h, "an extent is too large");
         if (h->s == digits) return bad(h, "'shape' holds something that is no number");
         CHECK(h->a.n_dims < NDI_MAX_DIMS, ND_ERR_UNSUPPORTED, "%s: has more than %d dimensions", h->file, NDI_MAX_DIMS);
         h->a.shape[h->a.n_dims++] = extent;
@@ -136,7 +137,7 @@ static nd_status add_body(content *c, header *h)
 nd_status ndi_npy_read(content *c, stream *s, const char *name)
 {
     uint8_t head[12];
-    header h = {.file = ndi_stream_name(s), .a = {.name = name, .in = s}};
+    header h = { .file = ndi_stream_name(s), .a = { .name = name, .in = s } };
     TRY(ndi_stream_read(s, 0, head, 10));
     CHECK(memcmp(head, magic, MAGIC_BYTES) == 0, ND_ERR_FORMAT, "%s: is not a .npy file", h.file);
     CHECK(head[6] >= 1 && head[6] <= 3 && head[7] == 0, ND_ERR_UNSUPPORTED, "%s: npy version %d.%d, expected 1.0 to 3.0", h.file, head[6], head[7]);
@@ -163,13 +164,13 @@ static nd_status read(content *c, stream *s) { return ndi_npy_read(c, s, ""); }
 
 nd_status ndi_npy_header(text *to, const char *descr, size_t n_dims, const size_t *shape)
 {
-    text dict = {0};
+    text dict = { 0 };
     ndi_text_add(&dict, "{'descr': '%s', 'fortran_order': False, 'shape': (", descr);
     for (size_t i = 0; i < n_dims; i++) ndi_text_add(&dict, "%zu%s", shape[i], n_dims == 1 ? "," : i + 1 < n_dims ? ", " : "");
     ndi_text_add(&dict, "), }");
     while (!dict.failed && (10 + dict.n + 1) % ALIGNMENT) ndi_text_add_bytes(&dict, " ", 1);
     ndi_text_add_bytes(&dict, "\n", 1);
-    uint8_t head[10] = {0x93, 'N', 'U', 'M', 'P', 'Y', 1, 0};
+    uint8_t head[10] = { 0x93, 'N', 'U', 'M', 'P', 'Y', 1, 0 };
     ndi_put_le16(head + 8, (uint16_t)dict.n);
     ndi_text_add_bytes(to, (const char *)head, sizeof head);
     if (!dict.failed) ndi_text_add_bytes(to, dict.s, dict.n);
@@ -178,14 +179,15 @@ nd_status ndi_npy_header(text *to, const char *descr, size_t n_dims, const size_
     return ndi_text_status(to);
 }
 
-/* One array is written as it is. Anything more becomes what numpy.save() makes of a dict: an array of no dimensions whose one object is the dict, pickled. */
+/* One array is written as it is. Anything more becomes what numpy.save() makes of a dict: an array of no dimensions whose one object is the dict,
+ * pickled. */
 static nd_status write(out *o, const put *what)
 {
     const bool plain = what->n_arrays == 1 && what->n_texts == 0 && !what->metadata;
     const put_array *a = what->arrays;
     const char *descr = plain ? ndi_numpy_descr(a->type) : "|O";
     CHECK(descr, ND_ERR_UNSUPPORTED, "%s: NumPy has no %s", ndi_out_name(o), ndi_dtype_name(a->type));
-    text head = {0};
+    text head = { 0 };
     nd_status status = ndi_npy_header(&head, descr, plain ? a->n_dims : 0, plain ? a->shape : NULL);
     if (status == ND_OK) status = ndi_out_write(o, head.s, head.n);
     ndi_text_free(&head);
@@ -193,4 +195,4 @@ static nd_status write(out *o, const put *what)
     return plain ? ndi_put_elements(o, a, NULL) : ndi_pickle_write(o, what, true);
 }
 
-const format ndi_format_npy = {"npy", "NumPy array", "npy", probe, read, write};
+const format ndi_format_npy = { "npy", "NumPy array", "npy", probe, read, write };

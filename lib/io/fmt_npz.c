@@ -48,13 +48,14 @@ static nd_status read_members(content *c, const zip *z)
         TRY(read_member(c, z, &z->entries[i]));
         n++;
     }
-    CHECK(n > 0 || z->n == 0, ND_ERR_UNSUPPORTED, "%s: is a ZIP archive without .npy files in it, '%s' is its first member", ndi_stream_name(z->in), z->entries[0].name);
+    CHECK(n > 0 || z->n == 0, ND_ERR_UNSUPPORTED, "%s: is a ZIP archive without .npy files in it, '%s' is its first member", ndi_stream_name(z->in),
+          z->entries[0].name);
     return ND_OK;
 }
 
 static nd_status read(content *c, stream *s)
 {
-    zip z = {0};
+    zip z = { 0 };
     nd_status status = ndi_zip_read(&z, s);
     if (status == ND_OK) status = read_members(c, &z);
     ndi_zip_free(&z);
@@ -65,7 +66,7 @@ static nd_status read(content *c, stream *s)
 
 static nd_status begin(zip_out *z, const char *name, const char *descr, size_t n_dims, const size_t *shape, size_t bytes, uint32_t *crc)
 {
-    text head = {0};
+    text head = { 0 };
     nd_status status = ndi_npy_header(&head, descr, n_dims, shape);
     if (status == ND_OK) status = ndi_zip_begin(z, name, suffix, head.n + (uint64_t)bytes);
     if (status == ND_OK) status = ndi_put_bytes(z->o, head.s, head.n, crc);
@@ -131,16 +132,16 @@ static nd_status write_all(zip_out *z, const put *what)
 {
     for (size_t i = 0; i < what->n_arrays; i++) TRY(write_array(z, &what->arrays[i]));
     for (size_t i = 0; i < what->n_texts; i++) TRY(write_texts(z, &what->texts[i]));
-    if (what->metadata) TRY(write_texts(z, &(put_texts){.name = NDI_METADATA_NAME, .items = &what->metadata, .n = 1}));
+    if (what->metadata) TRY(write_texts(z, &(put_texts){ .name = NDI_METADATA_NAME, .items = &what->metadata, .n = 1 }));
     return ndi_zip_finish(z);
 }
 
 static nd_status write(out *o, const put *what)
 {
-    zip_out z = {.o = o};
+    zip_out z = { .o = o };
     nd_status status = write_all(&z, what);
     ndi_zip_out_free(&z);
     return status;
 }
 
-const format ndi_format_npz = {"npz", "NumPy archive of arrays", "npz", probe, read, write};
+const format ndi_format_npz = { "npz", "NumPy archive of arrays", "npz", probe, read, write };

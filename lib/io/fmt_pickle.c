@@ -1,4 +1,5 @@
-/* Pickles: the preprocessed THINGS-EEG2 and THINGS-MEG recordings are such, under names that end in .npy. Written ones are protocol 4 and hold a dict. */
+/* Pickles: the preprocessed THINGS-EEG2 and THINGS-MEG recordings are such, under names that end in .npy. Written ones are protocol 4 and hold a
+ * dict. */
 #include <string.h>
 
 #include "base/bytes.h"
@@ -7,7 +8,8 @@
 #include "io/pickle.h"
 #include "io/put.h"
 
-/* Protocol 2 and later begin with their number and end nowhere a probe could see; the oldest has no mark, so only its usual beginnings under the usual names count. */
+/* Protocol 2 and later begin with their number and end nowhere a probe could see; the oldest has no mark, so only its usual beginnings under the
+ * usual names count. */
 static int probe(const uint8_t *head, size_t n, const char *extension)
 {
     if (n >= 2 && head[0] == 0x80 && head[1] >= 2 && head[1] <= 5) return 90;
@@ -57,7 +59,7 @@ static void say_type(text *t, const char *descr)
     SAY(t, "cnumpy\ndtype\n");
     say_text(t, descr + 1);
     SAY(t, "\x89\x88\x87R(K\x03");
-    const char order[] = {descr[0], '\0'};
+    const char order[] = { descr[0], '\0' };
     say_text(t, order);
     SAY(t, "NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xff");
     if (descr[1] == 'O')
@@ -70,7 +72,9 @@ static void say_type(text *t, const char *descr)
 /* An array up to its elements, which follow as bytes or as a list and are closed with "tb". The old module name is the one that every NumPy knows. */
 static void say_array(text *t, const char *descr, size_t n_dims, const size_t *shape)
 {
-    SAY(t, "cnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\nK\0\x85" "C\x01" "b\x87R(K\x01(");
+    SAY(t, "cnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\nK\0\x85"
+           "C\x01"
+           "b\x87R(K\x01(");
     for (size_t i = 0; i < n_dims; i++) say_size(t, shape[i]);
     SAY(t, "t");
     say_type(t, descr);
@@ -140,7 +144,7 @@ static nd_status write_pickle(out *o, text *t, const put *what, bool boxed)
 
 nd_status ndi_pickle_write(out *o, const put *what, bool boxed)
 {
-    text t = {0};
+    text t = { 0 };
     nd_status status = write_pickle(o, &t, what, boxed);
     ndi_text_free(&t);
     return status;
@@ -148,4 +152,4 @@ nd_status ndi_pickle_write(out *o, const put *what, bool boxed)
 
 static nd_status write(out *o, const put *what) { return ndi_pickle_write(o, what, false); }
 
-const format ndi_format_pickle = {"pickle", "Python pickle of plain data and NumPy arrays", "pickle pkl", probe, read, write};
+const format ndi_format_pickle = { "pickle", "Python pickle of plain data and NumPy arrays", "pickle pkl", probe, read, write };

@@ -12,8 +12,9 @@ static const size_t max_header = 100000000; /* the limit of the reference implem
 enum { ALIGNMENT = 64, LENGTH_BYTES = 8 };
 
 static const char *const names[DTYPE_COUNT] = {
-    [DTYPE_BOOL] = "BOOL", [DTYPE_I8] = "I8",   [DTYPE_U8] = "U8",   [DTYPE_I16] = "I16",   [DTYPE_U16] = "U16", [DTYPE_I32] = "I32", [DTYPE_U32] = "U32", [DTYPE_I64] = "I64",
-    [DTYPE_U64] = "U64",   [DTYPE_F16] = "F16", [DTYPE_BF16] = "BF16", [DTYPE_F32] = "F32", [DTYPE_F64] = "F64", [DTYPE_C64] = "C64",
+    [DTYPE_BOOL] = "BOOL", [DTYPE_I8] = "I8",   [DTYPE_U8] = "U8",   [DTYPE_I16] = "I16", [DTYPE_U16] = "U16",
+    [DTYPE_I32] = "I32",   [DTYPE_U32] = "U32", [DTYPE_I64] = "I64", [DTYPE_U64] = "U64", [DTYPE_F16] = "F16",
+    [DTYPE_BF16] = "BF16", [DTYPE_F32] = "F32", [DTYPE_F64] = "F64", [DTYPE_C64] = "C64",
 };
 
 static int probe(const uint8_t *head, size_t n, const char *extension)
@@ -24,7 +25,10 @@ static int probe(const uint8_t *head, size_t n, const char *extension)
 
 /* ---- reading ---- */
 
-static nd_status bad(const char *file, const char *tensor, const char *what) { return ndi_fail(ND_ERR_FORMAT, "%s: tensor '%s': %s", file, tensor, what); }
+static nd_status bad(const char *file, const char *tensor, const char *what)
+{
+    return ndi_fail(ND_ERR_FORMAT, "%s: tensor '%s': %s", file, tensor, what);
+}
 
 static bool as_size(const json_t *j, size_t *n)
 {
@@ -48,7 +52,8 @@ static nd_status read_shape(const char *file, const json_t *shape, array *a)
 {
     if (!json_is_array(shape)) return bad(file, a->name, "'shape' is missing");
     a->n_dims = json_array_size(shape);
-    CHECK(a->n_dims <= NDI_MAX_DIMS, ND_ERR_UNSUPPORTED, "%s: tensor '%s': %zu dimensions, expected at most %d", file, a->name, a->n_dims, NDI_MAX_DIMS);
+    CHECK(a->n_dims <= NDI_MAX_DIMS, ND_ERR_UNSUPPORTED, "%s: tensor '%s': %zu dimensions, expected at most %d", file, a->name, a->n_dims,
+          NDI_MAX_DIMS);
     for (size_t i = 0; i < a->n_dims; i++)
         if (!as_size(json_array_get(shape, i), &a->shape[i])) return bad(file, a->name, "an extent is no length");
     return ND_OK;
@@ -58,7 +63,7 @@ static nd_status read_shape(const char *file, const json_t *shape, array *a)
 static nd_status read_tensor(content *c, stream *s, uint64_t data, const char *name, const json_t *entry)
 {
     const char *file = ndi_stream_name(s);
-    array a = {.name = name, .in = s};
+    array a = { .name = name, .in = s };
     size_t begin, end, bytes;
     const json_t *offsets = json_object_get(entry, "data_offsets");
     TRY(read_type(file, name, entry, &a.type));
@@ -87,7 +92,8 @@ static nd_status check_overlap(const content *c, const char *file)
     qsort(order, c->n_arrays, sizeof *order, by_place);
     nd_status status = ND_OK;
     for (size_t i = 1; i < c->n_arrays && status == ND_OK; i++)
-        if (order[i]->at < order[i - 1]->at + order[i - 1]->n * ndi_dtype_size(order[i - 1]->type)) status = bad(file, order[i]->name, "overlaps another one");
+        if (order[i]->at < order[i - 1]->at + order[i - 1]->n * ndi_dtype_size(order[i - 1]->type))
+            status = bad(file, order[i]->name, "overlaps another one");
     ndi_free(order);
     return status;
 }
@@ -145,7 +151,7 @@ static nd_status read_metadata(content *c, const char *file, json_t *metadata)
     CHECK(json_is_object(metadata), ND_ERR_FORMAT, "%s: __metadata__ is not an object", file);
     json_object_foreach(metadata, key, entry) CHECK(json_is_string(entry), ND_ERR_FORMAT, "%s: __metadata__ '%s' is not a string", file, key);
     TRY(read_texts(c, file, metadata));
-    text t = {0};
+    text t = { 0 };
     nd_status status = ndi_json_dump(metadata, &t);
     if (status == ND_OK) status = ndi_content_text(c, t.s, t.n, &c->metadata);
     ndi_text_free(&t);
@@ -173,8 +179,8 @@ static nd_status read(content *c, stream *s)
     TRY(ndi_stream_read(s, 0, length, sizeof length));
     TRY(ndi_stream_size(s, &size));
     const uint64_t n = ndi_le64(length);
-    CHECK(n <= max_header && n <= size - LENGTH_BYTES, ND_ERR_FORMAT, "%s: safetensors header of %llu bytes in a file of %llu", ndi_stream_name(s), (unsigned long long)n,
-          (unsigned long long)size);
+    CHECK(n <= max_header && n <= size - LENGTH_BYTES, ND_ERR_FORMAT, "%s: safetensors header of %llu bytes in a file of %llu", ndi_stream_name(s),
+          (unsigned long long)n, (unsigned long long)size);
     char *bytes;
     json_t *header = NULL;
     TRY(NEW(bytes, (size_t)n));
@@ -203,7 +209,7 @@ typedef struct plan {
 static nd_status join_texts(const put_texts *from, tensor *to)
 {
     for (size_t i = 0; i < from->n; i++) ndi_text_add_bytes(&to->joined, from->items[i], strlen(from->items[i]) + 1);
-    to->array = (put_array){.name = from->name, .type = DTYPE_U8, .n_dims = 1, .shape = {to->joined.n}, .data = to->joined.n ? to->joined.s : ""};
+    to->array = (put_array){ .name = from->name, .type = DTYPE_U8, .n_dims = 1, .shape = { to->joined.n }, .data = to->joined.n ? to->joined.s : "" };
     return ndi_text_status(&to->joined);
 }
 
@@ -223,7 +229,8 @@ static nd_status describe_tensor(const out *o, json_t *header, const put_array *
     size_t n, bytes, end;
     TRY(ndi_put_size(o, a, &n, &bytes));
     CHECK(names[a->type], ND_ERR_UNSUPPORTED, "%s: array '%s': safetensors has no %s", ndi_out_name(o), a->name, ndi_dtype_name(a->type));
-    CHECK(strcmp(a->name, NDI_METADATA_NAME) && !json_object_get(header, a->name), ND_ERR_ARGUMENT, "%s: two things are called '%s'", ndi_out_name(o), a->name);
+    CHECK(strcmp(a->name, NDI_METADATA_NAME) && !json_object_get(header, a->name), ND_ERR_ARGUMENT, "%s: two things are called '%s'", ndi_out_name(o),
+          a->name);
     CHECK(!__builtin_add_overflow(*at, bytes, &end) && end <= INT64_MAX, ND_ERR_ARGUMENT, "%s: is too large", ndi_out_name(o));
     json_t *entry = json_object();
     TRY(ndi_json_set(header, a->name, entry));
@@ -242,7 +249,7 @@ static nd_status describe_tensor(const out *o, json_t *header, const put_array *
 /* Values that are not strings are written as JSON inside one. */
 static nd_status set_dumped(json_t *object, const char *key, const json_t *value)
 {
-    text t = {0};
+    text t = { 0 };
     nd_status status = ndi_json_dump(value, &t);
     if (status == ND_OK) status = ndi_json_set(object, key, json_stringn(t.s, t.n));
     ndi_text_free(&t);
@@ -267,7 +274,8 @@ static nd_status describe_texts(json_t *metadata, const put *what)
 {
     json_t *kinds = json_object();
     nd_status status = ND_OK;
-    for (size_t i = 0; i < what->n_texts && status == ND_OK; i++) status = ndi_json_set(kinds, what->texts[i].name, json_string(what->texts[i].list ? "list" : "text"));
+    for (size_t i = 0; i < what->n_texts && status == ND_OK; i++)
+        status = ndi_json_set(kinds, what->texts[i].name, json_string(what->texts[i].list ? "list" : "text"));
     if (status == ND_OK) status = set_dumped(metadata, texts_key, kinds);
     json_decref(kinds);
     return status;
@@ -290,12 +298,13 @@ static nd_status plan_header(const out *o, plan *p, const put *what)
 
 static nd_status write_header(out *o, const json_t *header)
 {
-    text t = {0};
+    text t = { 0 };
     uint8_t length[LENGTH_BYTES];
     nd_status status = ndi_json_dump(header, &t);
     while (!t.failed && (LENGTH_BYTES + t.n) % ALIGNMENT) ndi_text_add_bytes(&t, " ", 1);
     if (status == ND_OK) status = ndi_text_status(&t);
-    if (status == ND_OK && t.n > max_header) status = ndi_fail(ND_ERR_UNSUPPORTED, "%s: safetensors header of %zu bytes, expected at most %zu", ndi_out_name(o), t.n, max_header);
+    if (status == ND_OK && t.n > max_header)
+        status = ndi_fail(ND_ERR_UNSUPPORTED, "%s: safetensors header of %zu bytes, expected at most %zu", ndi_out_name(o), t.n, max_header);
     ndi_put_le64(length, t.n);
     if (status == ND_OK) status = ndi_out_write(o, length, sizeof length);
     if (status == ND_OK) status = ndi_out_write(o, t.s, t.n);
@@ -305,7 +314,7 @@ static nd_status write_header(out *o, const json_t *header)
 
 static nd_status write(out *o, const put *what)
 {
-    plan p = {0};
+    plan p = { 0 };
     nd_status status = plan_tensors(&p, what);
     if (status == ND_OK) status = plan_header(o, &p, what);
     if (status == ND_OK) status = write_header(o, p.header);
@@ -316,4 +325,4 @@ static nd_status write(out *o, const put *what)
     return status;
 }
 
-const format ndi_format_safetensors = {"safetensors", "safetensors", "safetensors", probe, read, write};
+const format ndi_format_safetensors = { "safetensors", "safetensors", "safetensors", probe, read, write };

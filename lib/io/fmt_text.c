@@ -46,4 +46,4 @@ static nd_status read(content *c, stream *s)
     return status;
 }
 
-const format ndi_format_text = {"text", "Plain text, one string per line", "txt", probe, read, NULL};
+const format ndi_format_text = { "text", "Plain text, one string per line", "txt", probe, read, NULL };

@@ -32,9 +32,9 @@ typedef struct put {
 
 typedef struct format {
     const char *name, *title, *extensions;
-    int (*probe)(const uint8_t *head, size_t n, const char *extension);   /* 0 no .. 100 certain; `extension` without dot, may be "" */
-    nd_status (*read)(content *c, stream *s);                             /* NULL: cannot */
-    nd_status (*write)(out *o, const put *what);                          /* NULL: cannot; says ND_ERR_UNSUPPORTED for what it has no place for */
+    int (*probe)(const uint8_t *head, size_t n, const char *extension); /* 0 no .. 100 certain; `extension` without dot, may be "" */
+    nd_status (*read)(content *c, stream *s);                           /* NULL: cannot */
+    nd_status (*write)(out *o, const put *what);                        /* NULL: cannot; says ND_ERR_UNSUPPORTED for what it has no place for */
 } format;
 
 extern const format *const ndi_formats[]; /* NULL-terminated */

@@ -1,6 +1,6 @@
-/* Streams that unpack gzip files (RFC 1952) and raw deflate data (RFC 1951) with zlib: forward, with a restart when something earlier is asked for. Memory is a
- * buffer for packed bytes, one for skipped bytes and zlib's own state, whatever the file says; at the end of the data it is given back, so that an archive of many
- * members costs no more than those that are being read. */
+/* Streams that unpack gzip files (RFC 1952) and raw deflate data (RFC 1951) with zlib: forward, with a restart when something earlier is asked
+ * for. Memory is a buffer for packed bytes, one for skipped bytes and zlib's own state, whatever the file says; at the end of the data it is given
+ * back, so that an archive of many members costs no more than those that are being read. */
 #include <limits.h>
 #include <string.h>
 #include <zlib.h>
@@ -19,11 +19,11 @@ typedef struct work {
 typedef struct inflate_stream {
     stream head;
     stream *parent;
-    work *work;                /* NULL while nothing is being unpacked */
+    work *work; /* NULL while nothing is being unpacked */
     bool own, gzip, ended, check_crc;
-    uint64_t at, packed;       /* where the packed bytes are; packed may be `unknown`: to the end of the parent */
-    uint64_t taken;            /* packed bytes handed to zlib so far */
-    uint64_t position, size;   /* unpacked bytes produced so far, and in all, when known */
+    uint64_t at, packed;     /* where the packed bytes are; packed may be `unknown`: to the end of the parent */
+    uint64_t taken;          /* packed bytes handed to zlib so far */
+    uint64_t position, size; /* unpacked bytes produced so far, and in all, when known */
     uint32_t crc, wanted_crc;
 } inflate_stream;
 
@@ -61,7 +61,8 @@ static nd_status start(inflate_stream *f)
     if (code == Z_OK) return ND_OK;
     ndi_free(f->work);
     f->work = NULL;
-    return code == Z_MEM_ERROR ? ndi_fail(ND_ERR_MEMORY, "%s: out of memory", f->head.name) : ndi_fail(ND_ERR_INTERNAL, "%s: zlib does not start", f->head.name);
+    return code == Z_MEM_ERROR ? ndi_fail(ND_ERR_MEMORY, "%s: out of memory", f->head.name)
+                               : ndi_fail(ND_ERR_INTERNAL, "%s: zlib does not start", f->head.name);
 }
 
 static nd_status refill(inflate_stream *f)
@@ -92,7 +93,8 @@ static nd_status account(inflate_stream *f, const void *bytes, size_t n)
     f->position += n;
     if (!f->check_crc) return ND_OK;
     f->crc = (uint32_t)crc32(f->crc, bytes, (uInt)n);
-    CHECK(f->position < f->size || f->crc == f->wanted_crc, ND_ERR_FORMAT, "%s: checksum is %08x, expected %08x", f->head.name, f->crc, f->wanted_crc);
+    CHECK(f->position < f->size || f->crc == f->wanted_crc, ND_ERR_FORMAT, "%s: checksum is %08x, expected %08x", f->head.name, f->crc,
+          f->wanted_crc);
     return ND_OK;
 }
 
@@ -103,15 +105,16 @@ static nd_status unpack(inflate_stream *f, void *buffer, size_t n, size_t *got)
     if (f->size != unknown && n > f->size - f->position) n = (size_t)(f->size - f->position);
     while (*got < n && !f->ended) {
         if (f->work->z.avail_in == 0) TRY(refill(f));
-        CHECK(f->work->z.avail_in > 0, ND_ERR_FORMAT, "%s: packed data end too early, after %llu unpacked bytes", f->head.name, (unsigned long long)f->position);
+        CHECK(f->work->z.avail_in > 0, ND_ERR_FORMAT, "%s: packed data end too early, after %llu unpacked bytes", f->head.name,
+              (unsigned long long)f->position);
         size_t room = n - *got < (size_t)INT_MAX ? n - *got : (size_t)INT_MAX;
         uint8_t *to = (uint8_t *)buffer + *got;
         f->work->z.next_out = to;
         f->work->z.avail_out = (uInt)room;
         int code = inflate(&f->work->z, Z_NO_FLUSH);
         CHECK(code != Z_MEM_ERROR, ND_ERR_MEMORY, "%s: out of memory", f->head.name);
-        CHECK(code == Z_OK || code == Z_STREAM_END || code == Z_BUF_ERROR, ND_ERR_FORMAT, "%s: packed data are damaged after %llu unpacked bytes", f->head.name,
-              (unsigned long long)f->position);
+        CHECK(code == Z_OK || code == Z_STREAM_END || code == Z_BUF_ERROR, ND_ERR_FORMAT, "%s: packed data are damaged after %llu unpacked bytes",
+              f->head.name, (unsigned long long)f->position);
         size_t step = room - f->work->z.avail_out;
         TRY(account(f, to, step));
         *got += step;
@@ -165,7 +168,7 @@ static void inflate_close(stream *s)
     if (f->own) ndi_stream_close(f->parent);
 }
 
-static const stream_kind inflate_kind = {inflate_read, inflate_size, NULL, inflate_close};
+static const stream_kind inflate_kind = { inflate_read, inflate_size, NULL, inflate_close };
 
 static nd_status open_packed(stream **s, stream *parent, uint64_t at, uint64_t packed, uint64_t unpacked, const char *name, bool gzip)
 {
@@ -195,8 +198,8 @@ nd_status ndi_stream_open_inflate(stream **s, stream *parent, uint64_t at, uint6
     *s = NULL;
     uint64_t size;
     TRY(ndi_stream_size(parent, &size));
-    CHECK(at <= size && packed <= size - at, ND_ERR_FORMAT, "%s: is said to lie at bytes %llu + %llu, got a file of %llu", name, (unsigned long long)at,
-          (unsigned long long)packed, (unsigned long long)size);
+    CHECK(at <= size && packed <= size - at, ND_ERR_FORMAT, "%s: is said to lie at bytes %llu + %llu, got a file of %llu", name,
+          (unsigned long long)at, (unsigned long long)packed, (unsigned long long)size);
     CHECK(unpacked / deflate_limit <= packed, ND_ERR_FORMAT, "%s: %llu bytes cannot unpack to %llu", name, (unsigned long long)packed,
           (unsigned long long)unpacked);
     return open_packed(s, parent, at, packed, unpacked, name, false);

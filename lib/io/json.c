@@ -12,8 +12,8 @@ static bool memory_left(size_t n)
     return probe != NULL;
 }
 
-/* The lexer of jansson loses characters without a word when its buffer cannot grow, which makes of a good text a wrong one or a syntax error. So a text is parsed twice: only what comes
- * out the same is believed. */
+/* The lexer of jansson loses characters without a word when its buffer cannot grow, which makes of a good text a wrong one or a syntax error. So a
+ * text is parsed twice: only what comes out the same is believed. */
 nd_status ndi_json_parse(json_t **j, const char *s, size_t n, const char *where)
 {
     json_error_t error;

@@ -11,9 +11,10 @@ static const struct {
     dtype type;
     const char *descr;
 } numbers[] = {
-    {'b', 1, DTYPE_BOOL, "|b1"}, {'i', 1, DTYPE_I8, "|i1"},  {'u', 1, DTYPE_U8, "|u1"},   {'i', 2, DTYPE_I16, "<i2"}, {'u', 2, DTYPE_U16, "<u2"},
-    {'i', 4, DTYPE_I32, "<i4"},  {'u', 4, DTYPE_U32, "<u4"}, {'i', 8, DTYPE_I64, "<i8"},  {'u', 8, DTYPE_U64, "<u8"}, {'f', 2, DTYPE_F16, "<f2"},
-    {'f', 4, DTYPE_F32, "<f4"},  {'f', 8, DTYPE_F64, "<f8"}, {'c', 8, DTYPE_C64, "<c8"},  {'c', 16, DTYPE_C128, "<c16"},
+    { 'b', 1, DTYPE_BOOL, "|b1" }, { 'i', 1, DTYPE_I8, "|i1" },     { 'u', 1, DTYPE_U8, "|u1" },  { 'i', 2, DTYPE_I16, "<i2" },
+    { 'u', 2, DTYPE_U16, "<u2" },  { 'i', 4, DTYPE_I32, "<i4" },    { 'u', 4, DTYPE_U32, "<u4" }, { 'i', 8, DTYPE_I64, "<i8" },
+    { 'u', 8, DTYPE_U64, "<u8" },  { 'f', 2, DTYPE_F16, "<f2" },    { 'f', 4, DTYPE_F32, "<f4" }, { 'f', 8, DTYPE_F64, "<f8" },
+    { 'c', 8, DTYPE_C64, "<c8" },  { 'c', 16, DTYPE_C128, "<c16" },
 };
 
 const char *ndi_numpy_descr(dtype type)
@@ -38,7 +39,7 @@ nd_status ndi_numpy_type(numpy_type *t, const char *descr, size_t n)
 {
     const char *s = descr, *end = descr + n;
     const int shown = n < 60 ? (int)n : 60;
-    *t = (numpy_type){.kind = NUMPY_NUMBER, .big_endian = __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__};
+    *t = (numpy_type){ .kind = NUMPY_NUMBER, .big_endian = __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__ };
     if (s < end && strchr("<>=|", *s)) {
         if (*s == '<' || *s == '>') t->big_endian = *s == '>';
         s++;
@@ -111,7 +112,8 @@ static nd_status add_texts(content *c, const numpy_type *t, const array *a)
     fits = fits && ndi_mul(n, t->size ? t->size : 1, &bytes) && a->at <= size && bytes <= size - a->at;
     CHECK(fits, ND_ERR_FORMAT, "%s: '%s' is said to hold %zu strings of %zu bytes, got a file of %llu", ndi_stream_name(a->in), a->name, n, t->size,
           (unsigned long long)size);
-    CHECK(!a->fortran || a->n_dims < 2, ND_ERR_UNSUPPORTED, "%s: '%s' holds strings in Fortran order, expected C order", ndi_stream_name(a->in), a->name);
+    CHECK(!a->fortran || a->n_dims < 2, ND_ERR_UNSUPPORTED, "%s: '%s' holds strings in Fortran order, expected C order", ndi_stream_name(a->in),
+          a->name);
     const char **items;
     TRY(ndi_content_add_texts(c, a->name, n, a->n_dims > 0, &items));
     size_t room = t->size && t->size < piece ? piece / t->size : 1;
@@ -119,6 +121,16 @@ static nd_status add_texts(content *c, const numpy_type *t, const array *a)
     uint8_t *buffer;
     TRY(NEW(buffer, (room + 1) * t->size + 1));
     nd_status status = read_texts(c, t, a, n, items, buffer, room);
+    ndi_free(buffer);
+    return status;
+}
+
+nd_status ndi_numpy_text(content *c, const numpy_type *t, stream *in, uint64_t at, const char **copy)
+{
+    const array a = { .name = "a string", .in = in, .at = at };
+    uint8_t *buffer;
+    TRY(NEW(buffer, 2 * t->size + 1));
+    nd_status status = read_texts(c, t, &a, 1, copy, buffer, 1);
     ndi_free(buffer);
     return status;
 }

@@ -9,8 +9,8 @@ typedef enum numpy_kind { NUMPY_NUMBER, NUMPY_UNICODE, NUMPY_BYTES, NUMPY_OBJECT
 
 typedef struct numpy_type {
     numpy_kind kind;
-    dtype number;      /* for NUMPY_NUMBER */
-    size_t size;       /* bytes of one element, 0 for objects */
+    dtype number; /* for NUMPY_NUMBER */
+    size_t size;  /* bytes of one element, 0 for objects */
     bool big_endian;
 } numpy_type;
 
@@ -23,8 +23,12 @@ const char *ndi_numpy_descr(dtype type);
 /* Adds an array of numbers or, for strings, texts. `a` says everything but the element type. */
 nd_status ndi_numpy_add(content *c, const numpy_type *t, const array *a);
 
+/* One element of a string type. */
+nd_status ndi_numpy_text(content *c, const numpy_type *t, stream *in, uint64_t at, const char **copy);
+
 /* The .npy format inside a stream of its own, such as an entry of an .npz file. `name` "" = a file of its own, whose array is called "data". */
 nd_status ndi_npy_read(content *c, stream *s, const char *name);
-nd_status ndi_npy_header(text *header, const char *descr, size_t n_dims, const size_t *shape); /* appends magic, version and header, 64-byte aligned */
+nd_status ndi_npy_header(text *header, const char *descr, size_t n_dims,
+                         const size_t *shape); /* appends magic, version and header, 64-byte aligned */
 
 #endif

@@ -19,7 +19,7 @@ struct out {
     char *path, *place, *temporary; /* as given; where it ends up (a link followed); the name meanwhile */
     uint64_t flushed;               /* bytes in the file; `used` more wait in the buffer */
     size_t used;
-    nd_status failed;               /* the first failure; it sticks */
+    nd_status failed; /* the first failure; it sticks */
     uint8_t *buffer;
 };
 
@@ -101,10 +101,7 @@ static nd_status flush(out *o)
     return ND_OK;
 }
 
-static nd_status stuck(const out *o)
-{
-    return o->failed == ND_OK ? ND_OK : ndi_fail(o->failed, "%s: an earlier write failed", o->path);
-}
+static nd_status stuck(const out *o) { return o->failed == ND_OK ? ND_OK : ndi_fail(o->failed, "%s: an earlier write failed", o->path); }
 
 nd_status ndi_out_write(out *o, const void *bytes, size_t n)
 {

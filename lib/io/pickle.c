@@ -1,5 +1,5 @@
-/* The pickle machine: a stack, marks and a memo, driven by one-byte operations (protocols 0 to 5; see Python's Lib/pickletools.py). Bytes of arrays are passed over,
- * not read. Everything else lives in an arena and is bounded by the number of operations, hence by the size of the file. */
+/* The pickle machine: a stack, marks and a memo, driven by one-byte operations (protocols 0 to 5; see Python's Lib/pickletools.py). Bytes of
+ * arrays are passed over, not read. Everything else lives in an arena and is bounded by the number of operations, hence by the size of the file. */
 #include "io/pickle.h"
 
 #include <string.h>
@@ -14,11 +14,11 @@ enum { BUFFER_BYTES = 32768, SHORT_BYTES = 256, MAX_LINE = 4096 };
 typedef struct machine {
     content *c;
     stream *s;
-    uint64_t at, size;         /* position of the next byte to take, and of the end */
-    uint64_t buffer_at;        /* what the buffer holds: buffer_n bytes from here */
+    uint64_t at, size;  /* position of the next byte to take, and of the end */
+    uint64_t buffer_at; /* what the buffer holds: buffer_n bytes from here */
     size_t buffer_n;
     value **stack, **memo;
-    size_t *marks;             /* heights of the stack */
+    size_t *marks; /* heights of the stack */
     size_t n, capacity, n_marks, marks_capacity;
     size_t n_memo, memo_capacity; /* n_memo places of the memo are taken */
     size_t n_ops;
@@ -59,7 +59,7 @@ static nd_status take(machine *m, void *bytes, size_t n)
 /* A little-endian length of `width` bytes that what is left of the file can hold. */
 static nd_status take_length(machine *m, int width, size_t *n)
 {
-    uint8_t bytes[8] = {0};
+    uint8_t bytes[8] = { 0 };
     TRY(take(m, bytes, (size_t)width));
     uint64_t length = ndi_le64(bytes);
     if (length > m->size - m->at || length > SIZE_MAX / 4) return bad(m, "a length reaches past the end of the file");
@@ -178,7 +178,7 @@ static int64_t signed_value(const uint8_t *bytes, size_t n)
 /* BININT1 and BININT2 are unsigned, BININT (4) is signed. */
 static nd_status op_int(machine *m, int width)
 {
-    uint8_t bytes[8] = {0};
+    uint8_t bytes[8] = { 0 };
     TRY(take(m, bytes, (size_t)width));
     value *v = NULL;
     TRY(push_new(m, VALUE_INT, &v));
@@ -189,7 +189,7 @@ static nd_status op_int(machine *m, int width)
 static nd_status op_long(machine *m, int width)
 {
     size_t n = 0;
-    uint8_t bytes[8] = {0};
+    uint8_t bytes[8] = { 0 };
     TRY(take_length(m, width, &n));
     CHECK(n <= sizeof bytes, ND_ERR_UNSUPPORTED, "%s: pickle: an integer of %zu bytes, expected at most 8", ndi_stream_name(m->s), n);
     TRY(take(m, bytes, n));
@@ -202,7 +202,7 @@ static nd_status op_long(machine *m, int width)
 static nd_status op_float(machine *m, int arg)
 {
     (void)arg;
-    uint8_t bytes[8] = {0};
+    uint8_t bytes[8] = { 0 };
     TRY(take(m, bytes, sizeof bytes));
     uint64_t bits = ndi_be64(bytes);
     value *v = NULL;
@@ -345,7 +345,7 @@ static nd_status put_memo(machine *m, uint64_t index)
 static nd_status take_index(machine *m, int width, uint64_t *index)
 {
     if (width > 0) {
-        uint8_t bytes[8] = {0};
+        uint8_t bytes[8] = { 0 };
         TRY(take(m, bytes, (size_t)width));
         *index = ndi_le64(bytes);
         return ND_OK;
@@ -515,8 +515,8 @@ static nd_status op_stop(machine *m, int arg)
 static nd_status op_refused(machine *m, int arg)
 {
     (void)arg;
-    return ndi_fail(ND_ERR_UNSUPPORTED, "%s: pickle: an object, a set or a buffer outside at byte %llu: only plain data and NumPy arrays are read", ndi_stream_name(m->s),
-                    (unsigned long long)m->at);
+    return ndi_fail(ND_ERR_UNSUPPORTED, "%s: pickle: an object, a set or a buffer outside at byte %llu: only plain data and NumPy arrays are read",
+                    ndi_stream_name(m->s), (unsigned long long)m->at);
 }
 
 typedef struct operation {
@@ -525,80 +525,80 @@ typedef struct operation {
 } operation;
 
 static const operation operations[256] = {
-    [0x80] = {op_protocol, 0},
-    [0x95] = {op_frame, 8},
-    ['.'] = {op_stop, 0},
-    ['('] = {op_mark, 0},
-    ['0'] = {op_pop, 0},
-    ['1'] = {op_pop_mark, 0},
-    ['2'] = {op_duplicate, 0},
+    [0x80] = { op_protocol, 0 },
+    [0x95] = { op_frame, 8 },
+    ['.'] = { op_stop, 0 },
+    ['('] = { op_mark, 0 },
+    ['0'] = { op_pop, 0 },
+    ['1'] = { op_pop_mark, 0 },
+    ['2'] = { op_duplicate, 0 },
     /* numbers */
-    ['N'] = {op_none, 0},
-    [0x88] = {op_bool, 1},
-    [0x89] = {op_bool, 0},
-    ['K'] = {op_int, 1},
-    ['M'] = {op_int, 2},
-    ['J'] = {op_int, 4},
-    [0x8a] = {op_long, 1},
-    [0x8b] = {op_long, 4},
-    ['G'] = {op_float, 0},
-    ['I'] = {op_int_line, 0},
-    ['L'] = {op_int_line, 0},
-    ['F'] = {op_float_line, 0},
+    ['N'] = { op_none, 0 },
+    [0x88] = { op_bool, 1 },
+    [0x89] = { op_bool, 0 },
+    ['K'] = { op_int, 1 },
+    ['M'] = { op_int, 2 },
+    ['J'] = { op_int, 4 },
+    [0x8a] = { op_long, 1 },
+    [0x8b] = { op_long, 4 },
+    ['G'] = { op_float, 0 },
+    ['I'] = { op_int_line, 0 },
+    ['L'] = { op_int_line, 0 },
+    ['F'] = { op_float_line, 0 },
     /* text and bytes */
-    [0x8c] = {op_text, 1},
-    ['X'] = {op_text, 4},
-    [0x8d] = {op_text, 8},
-    ['V'] = {op_text_line, 0},
-    ['S'] = {op_text_line, 1},
-    ['U'] = {op_string, 1},
-    ['T'] = {op_string, 4},
-    ['C'] = {op_bytes, 1},
-    ['B'] = {op_bytes, 4},
-    [0x8e] = {op_bytes, 8},
-    [0x96] = {op_bytes, 8},
+    [0x8c] = { op_text, 1 },
+    ['X'] = { op_text, 4 },
+    [0x8d] = { op_text, 8 },
+    ['V'] = { op_text_line, 0 },
+    ['S'] = { op_text_line, 1 },
+    ['U'] = { op_string, 1 },
+    ['T'] = { op_string, 4 },
+    ['C'] = { op_bytes, 1 },
+    ['B'] = { op_bytes, 4 },
+    [0x8e] = { op_bytes, 8 },
+    [0x96] = { op_bytes, 8 },
     /* containers */
-    [']'] = {op_empty, VALUE_LIST},
-    [')'] = {op_empty, VALUE_LIST},
-    ['}'] = {op_empty, VALUE_DICT},
-    ['l'] = {op_collect_list, -1},
-    ['t'] = {op_collect_list, -1},
-    [0x85] = {op_collect_list, 1},
-    [0x86] = {op_collect_list, 2},
-    [0x87] = {op_collect_list, 3},
-    ['d'] = {op_collect_dict, -1},
-    ['a'] = {op_append, 1},
-    ['e'] = {op_append, -1},
-    ['s'] = {op_set, 2},
-    ['u'] = {op_set, -1},
+    [']'] = { op_empty, VALUE_LIST },
+    [')'] = { op_empty, VALUE_LIST },
+    ['}'] = { op_empty, VALUE_DICT },
+    ['l'] = { op_collect_list, -1 },
+    ['t'] = { op_collect_list, -1 },
+    [0x85] = { op_collect_list, 1 },
+    [0x86] = { op_collect_list, 2 },
+    [0x87] = { op_collect_list, 3 },
+    ['d'] = { op_collect_dict, -1 },
+    ['a'] = { op_append, 1 },
+    ['e'] = { op_append, -1 },
+    ['s'] = { op_set, 2 },
+    ['u'] = { op_set, -1 },
     /* memo */
-    ['p'] = {op_put, 0},
-    ['q'] = {op_put, 1},
-    ['r'] = {op_put, 4},
-    [0x94] = {op_memoize, 0},
-    ['g'] = {op_get, 0},
-    ['h'] = {op_get, 1},
-    ['j'] = {op_get, 4},
+    ['p'] = { op_put, 0 },
+    ['q'] = { op_put, 1 },
+    ['r'] = { op_put, 4 },
+    [0x94] = { op_memoize, 0 },
+    ['g'] = { op_get, 0 },
+    ['h'] = { op_get, 1 },
+    ['j'] = { op_get, 4 },
     /* NumPy */
-    ['c'] = {op_global, 0},
-    [0x93] = {op_stack_global, 0},
-    ['R'] = {op_reduce, 0},
-    ['b'] = {op_build, 0},
+    ['c'] = { op_global, 0 },
+    [0x93] = { op_stack_global, 0 },
+    ['R'] = { op_reduce, 0 },
+    ['b'] = { op_build, 0 },
     /* instances, persistent ids, sets, extension codes, buffers kept elsewhere */
-    ['i'] = {op_refused, 0},
-    ['o'] = {op_refused, 0},
-    [0x81] = {op_refused, 0},
-    [0x92] = {op_refused, 0},
-    ['P'] = {op_refused, 0},
-    ['Q'] = {op_refused, 0},
-    [0x8f] = {op_refused, 0},
-    [0x90] = {op_refused, 0},
-    [0x91] = {op_refused, 0},
-    [0x82] = {op_refused, 0},
-    [0x83] = {op_refused, 0},
-    [0x84] = {op_refused, 0},
-    [0x97] = {op_refused, 0},
-    [0x98] = {op_refused, 0},
+    ['i'] = { op_refused, 0 },
+    ['o'] = { op_refused, 0 },
+    [0x81] = { op_refused, 0 },
+    [0x92] = { op_refused, 0 },
+    ['P'] = { op_refused, 0 },
+    ['Q'] = { op_refused, 0 },
+    [0x8f] = { op_refused, 0 },
+    [0x90] = { op_refused, 0 },
+    [0x91] = { op_refused, 0 },
+    [0x82] = { op_refused, 0 },
+    [0x83] = { op_refused, 0 },
+    [0x84] = { op_refused, 0 },
+    [0x97] = { op_refused, 0 },
+    [0x98] = { op_refused, 0 },
 };
 
 static nd_status run(machine *m)

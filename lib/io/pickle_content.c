@@ -1,4 +1,5 @@
-/* What a finished pickle holds becomes content: dicts give names, arrays stay in the file, lists of text become texts, numbers and lists of numbers become arrays. */
+/* What a finished pickle holds becomes content: dicts give names, arrays stay in the file, lists of text become texts, numbers and lists of
+ * numbers become arrays. */
 #include <string.h>
 
 #include "base/text.h"
@@ -21,7 +22,15 @@ static nd_status visit(walk *w, size_t n)
     return ND_OK;
 }
 
-static bool is_text(const value *v) { return v->kind == VALUE_TEXT || (v->kind == VALUE_BYTES && v->bytes.text); }
+/* An array that is one string is what MATLAB's cells of strings become. */
+static bool is_string_array(const value *v)
+{
+    if (v->kind != VALUE_ARRAY || !v->array->data) return false;
+    const numpy_type *t = &v->array->type;
+    return (t->kind == NUMPY_UNICODE || t->kind == NUMPY_BYTES) && t->size > 0 && v->array->data->bytes.n == t->size;
+}
+
+static bool is_text(const value *v) { return v->kind == VALUE_TEXT || (v->kind == VALUE_BYTES && v->bytes.text) || is_string_array(v); }
 static bool is_number(const value *v) { return v->kind == VALUE_BOOL || v->kind == VALUE_INT || v->kind == VALUE_FLOAT; }
 
 static bool all(value *const *items, size_t n, bool (*is)(const value *v))
@@ -33,8 +42,12 @@ static bool all(value *const *items, size_t n, bool (*is)(const value *v))
 
 /* ---- text ---- */
 
+static size_t text_bytes(const value *v) { return v->kind == VALUE_ARRAY ? v->array->data->bytes.n : v->bytes.n; }
+
 static nd_status add_text(walk *w, const value *v, const char **copy)
 {
+    TRY(visit(w, 1 + text_bytes(v) / 64)); /* a long text that is shared weighs more */
+    if (v->kind == VALUE_ARRAY) return ndi_numpy_text(w->c, &v->array->type, v->array->data->bytes.in, v->array->data->bytes.at, copy);
     if (v->bytes.s || v->bytes.n == 0) return ndi_content_text(w->c, v->bytes.s ? v->bytes.s : "", v->bytes.n, copy);
     char *s;
     TRY(NEW(s, v->bytes.n));
@@ -57,10 +70,7 @@ static nd_status add_texts(walk *w, const value *v, const char *name)
 {
     const char **copies;
     TRY(ndi_content_add_texts(w->c, or_data(name), v->list.n, true, &copies));
-    for (size_t i = 0; i < v->list.n; i++) {
-        TRY(visit(w, 1 + v->list.items[i]->bytes.n / 64)); /* a long text that is shared weighs more */
-        TRY(add_text(w, v->list.items[i], &copies[i]));
-    }
+    for (size_t i = 0; i < v->list.n; i++) TRY(add_text(w, v->list.items[i], &copies[i]));
     return ND_OK;
 }
 
@@ -105,7 +115,7 @@ static void fill(table *t, const value *v)
 /* Tries to make one array of a number or of nested lists; *made tells whether it could. */
 static nd_status add_table(walk *w, const value *v, const char *name, bool *made)
 {
-    table t = {.type = DTYPE_BOOL};
+    table t = { .type = DTYPE_BOOL };
     for (const value *x = v; x->kind == VALUE_LIST && t.n_dims < NDI_MAX_DIMS; x = x->list.items[0]) {
         t.shape[t.n_dims++] = x->list.n;
         if (x->list.n == 0) break;
@@ -134,7 +144,8 @@ static nd_status add_objects(walk *w, const value_array *a, const char *name, si
     for (size_t i = 0; fits && i < a->n_dims; i++) fits = ndi_mul(n, a->shape[i], &n);
     CHECK(fits && n == list->list.n, ND_ERR_FORMAT, "%s: pickle: array '%s' of objects holds %zu, expected %zu", w->file, name, list->list.n, n);
     if (a->n_dims == 0) return add(w, list->list.items[0], name, depth);
-    CHECK(!a->fortran || a->n_dims == 1, ND_ERR_UNSUPPORTED, "%s: pickle: array '%s' holds objects in Fortran order, expected C order", w->file, name);
+    CHECK(!a->fortran || a->n_dims == 1, ND_ERR_UNSUPPORTED, "%s: pickle: array '%s' holds objects in Fortran order, expected C order", w->file,
+          name);
     if (!all(list->list.items, n, is_number)) return add(w, list, name, depth);
     TRY(add(w, list, name, depth));
     array *made = &w->c->arrays[w->c->n_arrays - 1];
@@ -147,21 +158,22 @@ static nd_status add_array(walk *w, const value_array *a, const char *name, size
 {
     CHECK(a->data, ND_ERR_FORMAT, "%s: pickle: array '%s' has no state", w->file, name);
     if (a->type.kind == NUMPY_OBJECT) return add_objects(w, a, name, depth);
-    array made = {.name = or_data(name), .fortran = a->fortran, .n_dims = a->n_dims, .in = a->data->bytes.in, .at = a->data->bytes.at};
+    array made = { .name = or_data(name), .fortran = a->fortran, .n_dims = a->n_dims, .in = a->data->bytes.in, .at = a->data->bytes.at };
     size_t bytes = a->type.size;
     bool fits = true;
     for (size_t i = 0; i < a->n_dims; i++) {
         made.shape[i] = a->shape[i];
         fits = fits && ndi_mul(bytes, a->shape[i], &bytes);
     }
-    CHECK(fits && bytes == a->data->bytes.n, ND_ERR_FORMAT, "%s: pickle: array '%s' has %zu bytes, which its shape does not take", w->file, name, a->data->bytes.n);
+    CHECK(fits && bytes == a->data->bytes.n, ND_ERR_FORMAT, "%s: pickle: array '%s' has %zu bytes, which its shape does not take", w->file, name,
+          a->data->bytes.n);
     if (a->type.kind != NUMPY_NUMBER) TRY(visit(w, a->data->bytes.n / 16));
     return ndi_numpy_add(w->c, &a->type, &made);
 }
 
 static nd_status add_bytes(walk *w, const value *v, const char *name)
 {
-    array a = {.name = or_data(name), .type = DTYPE_U8, .n_dims = 1, .shape = {v->bytes.n}, .in = v->bytes.in, .at = v->bytes.at};
+    array a = { .name = or_data(name), .type = DTYPE_U8, .n_dims = 1, .shape = { v->bytes.n }, .in = v->bytes.in, .at = v->bytes.at };
     return ndi_content_add_array(w->c, &a);
 }
 
@@ -171,8 +183,10 @@ static nd_status key_name(walk *w, const value *key, const char *prefix, char na
 {
     const char *slash = *prefix ? "/" : "";
     const bool short_text = (key->kind == VALUE_TEXT || key->kind == VALUE_BYTES) && key->bytes.s;
-    CHECK(short_text || key->kind == VALUE_INT || key->kind == VALUE_BOOL, ND_ERR_UNSUPPORTED, "%s: pickle: a dict has a key that is neither text nor an integer", w->file);
-    CHECK(!short_text || strlen(prefix) + key->bytes.n + 2 <= MAX_NAME, ND_ERR_UNSUPPORTED, "%s: pickle: a dict has a key of more than %d bytes", w->file, MAX_NAME);
+    CHECK(short_text || key->kind == VALUE_INT || key->kind == VALUE_BOOL, ND_ERR_UNSUPPORTED,
+          "%s: pickle: a dict has a key that is neither text nor an integer", w->file);
+    CHECK(!short_text || strlen(prefix) + key->bytes.n + 2 <= MAX_NAME, ND_ERR_UNSUPPORTED, "%s: pickle: a dict has a key of more than %d bytes",
+          w->file, MAX_NAME);
     if (short_text)
         ndi_format(name, MAX_NAME, "%s%s%.*s", prefix, slash, (int)key->bytes.n, key->bytes.s);
     else
@@ -229,6 +243,6 @@ static nd_status add(walk *w, const value *v, const char *name, size_t depth)
 nd_status ndi_pickle_content(content *c, const value *top, const char *file, const char *name, size_t work)
 {
     static const size_t sharing = 16, always = 65536;
-    walk w = {.c = c, .file = file, .left = work < SIZE_MAX / (2 * sharing) ? work * sharing + always : SIZE_MAX};
+    walk w = { .c = c, .file = file, .left = work < SIZE_MAX / (2 * sharing) ? work * sharing + always : SIZE_MAX };
     return add(&w, top, name, 0);
 }

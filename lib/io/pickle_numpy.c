@@ -1,5 +1,5 @@
-/* The calls that pickles of NumPy arrays are made of. Arguments come as values and are checked as such; see NumPy's ndarray.__reduce__, dtype.__reduce__ and
- * numpy/_core/numeric.py. */
+/* The calls that pickles of NumPy arrays are made of. Arguments come as values and are checked as such; see NumPy's ndarray.__reduce__,
+ * dtype.__reduce__ and numpy/_core/numeric.py. */
 #include <string.h>
 #include <utf8proc.h>
 
@@ -9,14 +9,21 @@ static const struct {
     const char *module, *name;
     known_global global;
 } globals[] = {
-    {"numpy.core.multiarray", "_reconstruct", GLOBAL_RECONSTRUCT}, {"numpy._core.multiarray", "_reconstruct", GLOBAL_RECONSTRUCT},
-    {"numpy.core._internal", "_reconstruct", GLOBAL_RECONSTRUCT},  {"numpy", "ndarray", GLOBAL_NDARRAY},
-    {"numpy", "dtype", GLOBAL_DTYPE},                              {"numpy.core.multiarray", "scalar", GLOBAL_SCALAR},
-    {"numpy._core.multiarray", "scalar", GLOBAL_SCALAR},           {"numpy.core.numeric", "_frombuffer", GLOBAL_FROMBUFFER},
-    {"numpy._core.numeric", "_frombuffer", GLOBAL_FROMBUFFER},     {"_codecs", "encode", GLOBAL_ENCODE},
-    {"builtins", "bytearray", GLOBAL_BYTES},                       {"__builtin__", "bytearray", GLOBAL_BYTES},
-    {"builtins", "bytes", GLOBAL_BYTES},                           {"__builtin__", "bytes", GLOBAL_BYTES},
-    {"collections", "OrderedDict", GLOBAL_DICT},
+    { "numpy.core.multiarray", "_reconstruct", GLOBAL_RECONSTRUCT },
+    { "numpy._core.multiarray", "_reconstruct", GLOBAL_RECONSTRUCT },
+    { "numpy.core._internal", "_reconstruct", GLOBAL_RECONSTRUCT },
+    { "numpy", "ndarray", GLOBAL_NDARRAY },
+    { "numpy", "dtype", GLOBAL_DTYPE },
+    { "numpy.core.multiarray", "scalar", GLOBAL_SCALAR },
+    { "numpy._core.multiarray", "scalar", GLOBAL_SCALAR },
+    { "numpy.core.numeric", "_frombuffer", GLOBAL_FROMBUFFER },
+    { "numpy._core.numeric", "_frombuffer", GLOBAL_FROMBUFFER },
+    { "_codecs", "encode", GLOBAL_ENCODE },
+    { "builtins", "bytearray", GLOBAL_BYTES },
+    { "__builtin__", "bytearray", GLOBAL_BYTES },
+    { "builtins", "bytes", GLOBAL_BYTES },
+    { "__builtin__", "bytes", GLOBAL_BYTES },
+    { "collections", "OrderedDict", GLOBAL_DICT },
 };
 
 nd_status ndi_pickle_global(const char *file, const char *module, const char *name, known_global *found)
@@ -44,7 +51,8 @@ static nd_status read_shape(stream *s, const value *shape, size_t *n_dims, size_
 {
     if (!shape) return bad(s, "the shape of an array is no tuple");
     *n_dims = shape->list.n;
-    CHECK(*n_dims <= NDI_MAX_DIMS, ND_ERR_UNSUPPORTED, "%s: pickle: an array of %zu dimensions, expected at most %d", ndi_stream_name(s), *n_dims, NDI_MAX_DIMS);
+    CHECK(*n_dims <= NDI_MAX_DIMS, ND_ERR_UNSUPPORTED, "%s: pickle: an array of %zu dimensions, expected at most %d", ndi_stream_name(s), *n_dims,
+          NDI_MAX_DIMS);
     for (size_t i = 0; i < *n_dims; i++) {
         const value *extent = item(shape, i, VALUE_INT);
         if (!extent || extent->i < 0 || (uint64_t)extent->i > SIZE_MAX) return bad(s, "an extent of an array is no length");
@@ -76,7 +84,8 @@ static nd_status call_frombuffer(stream *s, arena *memory, const value *argument
 {
     const value *data = item(arguments, 0, VALUE_BYTES), *type = item(arguments, 1, VALUE_TYPE);
     const value *order = arguments->list.n > 3 ? arguments->list.items[3] : NULL;
-    if (!data || !type || type->type.kind == NUMPY_OBJECT || !is_text(order)) return bad(s, "_frombuffer is called with something else than a buffer");
+    if (!data || !type || type->type.kind == NUMPY_OBJECT || !is_text(order))
+        return bad(s, "_frombuffer is called with something else than a buffer");
     value_array *a = ndi_arena_alloc(memory, sizeof *a);
     if (!a) return no_memory(s);
     TRY(read_shape(s, item(arguments, 2, VALUE_LIST), &a->n_dims, a->shape));
@@ -93,19 +102,17 @@ static nd_status call_scalar(content *c, stream *s, const value *arguments, valu
 {
     const value *type = item(arguments, 0, VALUE_TYPE), *data = item(arguments, 1, VALUE_BYTES);
     if (!type || !data || type->type.kind == NUMPY_OBJECT) return bad(s, "a scalar of a type without bytes");
-    const size_t n_texts = c->n_texts;
-    double f;
-    array a = {.name = "scalar", .in = data->bytes.in, .at = data->bytes.at, .type = type->type.number, .big_endian = type->type.big_endian, .n = 1};
+    if (data->bytes.n != type->type.size) return bad(s, "a scalar has a wrong size");
     if (type->type.kind != NUMPY_NUMBER) {
-        if (data->bytes.n < type->type.size) return bad(s, "a scalar is cut short");
-        TRY(ndi_numpy_add(c, &type->type, &a));
+        TRY(ndi_numpy_text(c, &type->type, data->bytes.in, data->bytes.at, &result->bytes.s));
         result->kind = VALUE_TEXT;
-        result->bytes.s = c->texts[n_texts].items[0];
         result->bytes.n = strlen(result->bytes.s);
-        c->n_texts = n_texts; /* the text stays in the content's memory; the entry was only the way to it */
         return ND_OK;
     }
-    if (data->bytes.n != ndi_dtype_size(a.type)) return bad(s, "a scalar has a wrong size");
+    double f;
+    array a = {
+        .name = "scalar", .in = data->bytes.in, .at = data->bytes.at, .type = type->type.number, .big_endian = type->type.big_endian, .n = 1
+    };
     TRY(ndi_array_read_f64(&a, 0, 1, &f));
     const bool whole = a.type != DTYPE_F16 && a.type != DTYPE_F32 && a.type != DTYPE_F64 && f > -0x1p53 && f < 0x1p53;
     result->kind = a.type == DTYPE_BOOL ? VALUE_BOOL : whole ? VALUE_INT : VALUE_FLOAT;
@@ -119,7 +126,7 @@ static nd_status call_scalar(content *c, stream *s, const value *arguments, valu
 /* Bytes that do not lie in the file as they are: kept with the content, as arrays may refer to them. */
 static nd_status own_bytes(content *c, stream *s, const char *bytes, size_t n, value *result)
 {
-    *result = (value){.kind = VALUE_BYTES, .bytes = {.s = bytes, .n = n}};
+    *result = (value){ .kind = VALUE_BYTES, .bytes = { .s = bytes, .n = n } };
     TRY(ndi_stream_open_memory(&result->bytes.in, bytes, n, ndi_stream_name(s)));
     return ndi_content_add_stream(c, result->bytes.in);
 }
@@ -128,7 +135,8 @@ static nd_status own_bytes(content *c, stream *s, const char *bytes, size_t n, v
 static nd_status call_encode(content *c, stream *s, const value *arguments, value *result)
 {
     const value *chars = item(arguments, 0, VALUE_TEXT), *codec = arguments->list.n > 1 ? arguments->list.items[1] : NULL;
-    if (!chars || !is_text(codec) || (strcmp(codec->bytes.s, "latin1") && strcmp(codec->bytes.s, "latin-1"))) return bad(s, "encode to other than latin1");
+    if (!chars || !is_text(codec) || (strcmp(codec->bytes.s, "latin1") && strcmp(codec->bytes.s, "latin-1")))
+        return bad(s, "encode to other than latin1");
     uint8_t *bytes = ndi_arena_alloc(&c->memory, chars->bytes.n + 1);
     if (!bytes) return no_memory(s);
     size_t n = 0;
@@ -164,7 +172,9 @@ nd_status ndi_pickle_call(content *c, arena *memory, stream *s, known_global fun
     case GLOBAL_BYTES: return call_bytes(c, s, arguments, result);
     case GLOBAL_DICT:
         result->kind = VALUE_DICT;
-        return arguments->list.n == 0 ? ND_OK : ndi_fail(ND_ERR_UNSUPPORTED, "%s: pickle: an OrderedDict of Python 2, expected one of Python 3", ndi_stream_name(s));
+        return arguments->list.n == 0
+                   ? ND_OK
+                   : ndi_fail(ND_ERR_UNSUPPORTED, "%s: pickle: an OrderedDict of Python 2, expected one of Python 3", ndi_stream_name(s));
     case GLOBAL_NDARRAY: break;
     }
     return ndi_fail(ND_ERR_UNSUPPORTED, "%s: pickle: refuses to call numpy.ndarray: only plain data and NumPy arrays are read", ndi_stream_name(s));
@@ -200,5 +210,6 @@ nd_status ndi_pickle_build(stream *s, value *object, const value *state)
 {
     if (state->kind == VALUE_LIST && object->kind == VALUE_TYPE) return build_type(s, object, state);
     if (state->kind == VALUE_LIST && object->kind == VALUE_ARRAY) return build_array(s, object->array, state);
-    return ndi_fail(ND_ERR_UNSUPPORTED, "%s: pickle: an object with a state of its own: only plain data and NumPy arrays are read", ndi_stream_name(s));
+    return ndi_fail(ND_ERR_UNSUPPORTED, "%s: pickle: an object with a state of its own: only plain data and NumPy arrays are read",
+                    ndi_stream_name(s));
 }

@@ -47,11 +47,11 @@ struct value {
         numpy_type type;
         value_array *array;
         struct {
-            const char *s;    /* `n` bytes; of VALUE_BYTES only when short, else NULL */
+            const char *s; /* `n` bytes; of VALUE_BYTES only when short, else NULL */
             size_t n;
-            stream *in;       /* of VALUE_BYTES: where they are */
+            stream *in; /* of VALUE_BYTES: where they are */
             uint64_t at;
-            bool text;        /* a str of Python 2: text unless it turns out to be the bytes of an array */
+            bool text; /* a str of Python 2: text unless it turns out to be the bytes of an array */
         } bytes;
         struct {
             value **items;
@@ -63,13 +63,15 @@ struct value {
 /* The function or class a pickle names; an unknown one is refused by its dotted name. */
 nd_status ndi_pickle_global(const char *file, const char *module, const char *name, known_global *found);
 
-/* What calling one of them gives, into `result`, which is a fresh value. Never runs anything: each is understood here. Bytes it makes belong to the content. */
+/* What calling one of them gives, into `result`, which is a fresh value. Never runs anything: each is understood here. Bytes it makes belong to
+ * the content. */
 nd_status ndi_pickle_call(content *c, arena *memory, stream *s, known_global function, const value *arguments, value *result);
 
 /* object.__setstate__(state) of arrays and types. */
 nd_status ndi_pickle_build(stream *s, value *object, const value *state);
 
-/* Adds what a finished pickle holds. `work` bounds how many values are visited: values may be shared, and sharing inside sharing would multiply without end. */
+/* Adds what a finished pickle holds. `work` bounds how many values are visited: values may be shared, and sharing inside sharing would multiply
+ * without end. */
 nd_status ndi_pickle_content(content *c, const value *top, const char *file, const char *name, size_t work);
 
 #endif

@@ -1,4 +1,5 @@
-/* Streams over plain files, memory and sections of other streams. Reading goes through pread() so that a file that shrinks meanwhile gives an error, not a signal. */
+/* Streams over plain files, memory and sections of other streams. Reading goes through pread() so that a file that shrinks meanwhile gives an
+ * error, not a signal. */
 #include "io/stream.h"
 
 #include <errno.h>
@@ -21,7 +22,7 @@ nd_status ndi_stream_new(stream **s, size_t bytes, const stream_kind *kind, cons
         ndi_free(copy);
         return ndi_fail(ND_ERR_MEMORY, "%s: out of memory", name);
     }
-    *made = (stream){.kind = kind, .name = copy, .concurrent = concurrent};
+    *made = (stream){ .kind = kind, .name = copy, .concurrent = concurrent };
     *s = made;
     return ND_OK;
 }
@@ -109,7 +110,7 @@ static void file_close(stream *s)
     close(f->fd);
 }
 
-static const stream_kind file_kind = {file_read, file_size, file_map, file_close};
+static const stream_kind file_kind = { file_read, file_size, file_map, file_close };
 
 /* O_NONBLOCK keeps open() from waiting for the other end of a named pipe, which is then refused. */
 static nd_status open_plain(stream **s, const char *path)
@@ -139,7 +140,7 @@ static nd_status open_plain(stream **s, const char *path)
 
 nd_status ndi_stream_open_file(stream **s, const char *path)
 {
-    static const uint8_t gzip[] = {0x1f, 0x8b, 8};
+    static const uint8_t gzip[] = { 0x1f, 0x8b, 8 };
     TRY(open_plain(s, path));
     stream *plain = *s;
     uint8_t head[sizeof gzip];
@@ -184,7 +185,7 @@ static const void *memory_map(stream *s, uint64_t at, uint64_t n)
 
 static void close_nothing(stream *s) { (void)s; }
 
-static const stream_kind memory_kind = {memory_read, memory_size, memory_map, close_nothing};
+static const stream_kind memory_kind = { memory_read, memory_size, memory_map, close_nothing };
 
 nd_status ndi_stream_open_memory(stream **s, const void *bytes, size_t n, const char *name)
 {
@@ -221,7 +222,7 @@ static const void *section_map(stream *s, uint64_t at, uint64_t n)
     return ndi_stream_map(c->parent, c->at + at, n);
 }
 
-static const stream_kind section_kind = {section_read, section_size, section_map, close_nothing};
+static const stream_kind section_kind = { section_read, section_size, section_map, close_nothing };
 
 nd_status ndi_stream_open_section(stream **s, stream *parent, uint64_t at, uint64_t n, const char *name)
 {

@@ -1,4 +1,5 @@
-/* How a kind of stream is made: four functions over a common head. Private to the files that make kinds (stream.c, inflate.c) and to those that open them. */
+/* How a kind of stream is made: four functions over a common head. Private to the files that make kinds (stream.c, inflate.c) and to those that
+ * open them. */
 #ifndef NDI_STREAM_KIND_H
 #define NDI_STREAM_KIND_H
 
@@ -7,8 +8,8 @@
 typedef struct stream_kind {
     nd_status (*read)(stream *s, uint64_t at, void *buffer, size_t n, size_t *got); /* at most n bytes, fewer only at the end */
     nd_status (*size)(stream *s, uint64_t *size);
-    const void *(*map)(stream *s, uint64_t at, uint64_t n);                         /* NULL: this kind never maps; the range is inside the stream */
-    void (*close)(stream *s);                                                       /* what the kind holds besides its own block */
+    const void *(*map)(stream *s, uint64_t at, uint64_t n); /* NULL: this kind never maps; the range is inside the stream */
+    void (*close)(stream *s);                               /* what the kind holds besides its own block */
 } stream_kind;
 
 struct stream {

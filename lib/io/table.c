@@ -12,8 +12,8 @@ nd_status ndi_text_load(stream *s, char **bytes, size_t *n)
     uint64_t size;
     *bytes = NULL;
     TRY(ndi_stream_size(s, &size));
-    CHECK(size <= max_bytes, ND_ERR_UNSUPPORTED, "%s: %llu bytes of text, expected at most %llu: store it as .npy", ndi_stream_name(s), (unsigned long long)size,
-          (unsigned long long)max_bytes);
+    CHECK(size <= max_bytes, ND_ERR_UNSUPPORTED, "%s: %llu bytes of text, expected at most %llu: store it as .npy", ndi_stream_name(s),
+          (unsigned long long)size, (unsigned long long)max_bytes);
     TRY(NEW(*bytes, (size_t)size + 1));
     *n = (size_t)size;
     return ndi_stream_read(s, 0, *bytes, *n);
@@ -59,7 +59,7 @@ static bool is_blank_separated(const char *s, const char *end)
 static char find_separator(const char *s, const char *end)
 {
     static const char separators[] = "\t,;";
-    size_t counts[3] = {0}, best = 1;
+    size_t counts[3] = { 0 }, best = 1;
     const char *line_end = end_of_line(s, end);
     bool quoted = false;
     for (const char *p = s; p < line_end; p++) {
@@ -88,7 +88,7 @@ static nd_status count_columns(table *t)
 nd_status ndi_table_open(table *t, stream *s)
 {
     size_t n = 0;
-    *t = (table){.file = ndi_stream_name(s)};
+    *t = (table){ .file = ndi_stream_name(s) };
     TRY(ndi_text_load(s, &t->bytes, &n));
     TRY(NEW(t->unquoted, n + 1));
     t->end = t->bytes + n;
@@ -152,10 +152,12 @@ static nd_status advance(table *t)
     t->column++;
     if (row_goes_on) {
         t->at += t->separator != ' ';
-        CHECK(t->n_columns == 0 || t->column < t->n_columns, ND_ERR_FORMAT, "%s: row %zu has more cells than the first, which has %zu", t->file, t->row + 1, t->n_columns);
+        CHECK(t->n_columns == 0 || t->column < t->n_columns, ND_ERR_FORMAT, "%s: row %zu has more cells than the first, which has %zu", t->file,
+              t->row + 1, t->n_columns);
         return ND_OK;
     }
-    CHECK(t->n_columns == 0 || t->column == t->n_columns, ND_ERR_FORMAT, "%s: row %zu has %zu cells, the first has %zu", t->file, t->row + 1, t->column, t->n_columns);
+    CHECK(t->n_columns == 0 || t->column == t->n_columns, ND_ERR_FORMAT, "%s: row %zu has %zu cells, the first has %zu", t->file, t->row + 1,
+          t->column, t->n_columns);
     t->column = 0;
     t->row++;
     return ND_OK;
@@ -168,7 +170,7 @@ bool ndi_table_next(table *t, cell *x)
         while (t->at < t->end && is_newline(*t->at)) t->at++;
         if (t->at == t->end) return false;
     }
-    *x = (cell){.row = t->row, .column = t->column};
+    *x = (cell){ .row = t->row, .column = t->column };
     skip_blanks(t);
     if (t->at < t->end && *t->at == '"')
         t->status = take_quoted(t, x);

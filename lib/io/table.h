@@ -7,7 +7,7 @@
 #include "io/stream.h"
 
 typedef struct cell {
-    const char *s;          /* n bytes, without quotes and blanks around them; valid until the next cell */
+    const char *s; /* n bytes, without quotes and blanks around them; valid until the next cell */
     size_t n, row, column;
 } cell;
 
@@ -17,11 +17,11 @@ typedef struct table {
     const char *body, *end; /* without byte order mark and comments */
     char separator;
     size_t n_columns;
-    nd_status status;       /* why ndi_table_next() stopped, ND_OK at the end */
+    nd_status status; /* why ndi_table_next() stopped, ND_OK at the end */
     /* private */
     const char *at;
     size_t row, column;
-    bool due;               /* a cell is due even if there is nothing left, as after a separator */
+    bool due; /* a cell is due even if there is nothing left, as after a separator */
     char *unquoted;
 } table;
 

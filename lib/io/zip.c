@@ -60,18 +60,18 @@ static nd_status find_end64(const zip *z, uint64_t end_at, directory *d)
     if (at > end_at || end_at - at < END64_BYTES) return bad(z, "zip64 record lies outside");
     TRY(ndi_stream_read(z->in, at, end, sizeof end));
     if (ndi_le32(end) != 0x06064b50) return bad(z, "zip64 record is missing");
-    *d = (directory){.n = ndi_le64(end + 32), .bytes = ndi_le64(end + 40), .at = ndi_le64(end + 48)};
+    *d = (directory){ .n = ndi_le64(end + 32), .bytes = ndi_le64(end + 40), .at = ndi_le64(end + 48) };
     return ND_OK;
 }
 
 static nd_status find_directory(const zip *z, directory *d)
 {
     uint64_t size, end_at = 0;
-    uint8_t end[END_BYTES] = {0};
+    uint8_t end[END_BYTES] = { 0 };
     TRY(ndi_stream_size(z->in, &size));
     if (size < END_BYTES) return bad(z, "is too short");
     TRY(find_end(z, size, &end_at, end));
-    *d = (directory){.n = ndi_le16(end + 10), .bytes = ndi_le32(end + 12), .at = ndi_le32(end + 16)};
+    *d = (directory){ .n = ndi_le16(end + 10), .bytes = ndi_le32(end + 12), .at = ndi_le32(end + 16) };
     TRY(find_end64(z, end_at, d));
     if (d->at > end_at || d->bytes > end_at - d->at || d->n > d->bytes / ENTRY_BYTES) return bad(z, "the directory lies outside");
     return ND_OK;
@@ -82,7 +82,7 @@ static nd_status find_directory(const zip *z, directory *d)
 /* Sizes and places that are all ones stand in the extra field, in this order. */
 static nd_status read_zip64(const zip *z, zip_entry *e, const uint8_t *extra, size_t n)
 {
-    uint64_t *const values[] = {&e->unpacked, &e->packed, &e->at};
+    uint64_t *const values[] = { &e->unpacked, &e->packed, &e->at };
     const uint8_t *field = NULL;
     size_t left = 0, used = 0;
     for (size_t i = 0; i + 4 <= n && !field; i += 4 + left) {
@@ -106,8 +106,12 @@ static nd_status read_entry(zip *z, const uint8_t *record, size_t left, size_t *
     const size_t name = ndi_le16(record + 28), extra = ndi_le16(record + 30), comment = ndi_le16(record + 32);
     *length = ENTRY_BYTES + name + extra + comment;
     if (*length > left) return bad(z, "a record of the directory is cut short");
-    *e = (zip_entry){.flags = ndi_le16(record + 8), .method = ndi_le16(record + 10), .crc = ndi_le32(record + 16), .packed = ndi_le32(record + 20),
-                     .unpacked = ndi_le32(record + 24), .at = ndi_le32(record + 42)};
+    *e = (zip_entry){ .flags = ndi_le16(record + 8),
+                      .method = ndi_le16(record + 10),
+                      .crc = ndi_le32(record + 16),
+                      .packed = ndi_le32(record + 20),
+                      .unpacked = ndi_le32(record + 24),
+                      .at = ndi_le32(record + 42) };
     TRY(read_zip64(z, e, record + ENTRY_BYTES + name, extra));
     e->name = ndi_arena_text(&z->names, (const char *)record + ENTRY_BYTES, name);
     CHECK(e->name, ND_ERR_MEMORY, "%s: zip: out of memory", ndi_stream_name(z->in));
@@ -117,7 +121,7 @@ static nd_status read_entry(zip *z, const uint8_t *record, size_t left, size_t *
 
 nd_status ndi_zip_read(zip *z, stream *s)
 {
-    directory d = {0};
+    directory d = { 0 };
     uint8_t *records;
     z->in = s;
     TRY(find_directory(z, &d));
@@ -134,7 +138,7 @@ void ndi_zip_free(zip *z)
 {
     ndi_free(z->entries);
     ndi_arena_free(&z->names);
-    *z = (zip){0};
+    *z = (zip){ 0 };
 }
 
 /* ---- members ---- */
@@ -147,14 +151,15 @@ static nd_status open_member(const zip *z, const zip_entry *e, uint64_t at, cons
         return ND_OK;
     }
     CHECK(e->method == STORED, ND_ERR_UNSUPPORTED, "%s: packed by method %d, expected stored or deflated", name, e->method);
-    CHECK(e->packed == e->unpacked, ND_ERR_FORMAT, "%s: is stored, but in %llu bytes for %llu", name, (unsigned long long)e->packed, (unsigned long long)e->unpacked);
+    CHECK(e->packed == e->unpacked, ND_ERR_FORMAT, "%s: is stored, but in %llu bytes for %llu", name, (unsigned long long)e->packed,
+          (unsigned long long)e->unpacked);
     return ndi_stream_open_section(s, z->in, at, e->packed, name);
 }
 
 nd_status ndi_zip_open(const zip *z, const zip_entry *e, stream **s)
 {
     uint8_t local[LOCAL_BYTES];
-    text name = {0};
+    text name = { 0 };
     *s = NULL;
     CHECK(!(e->flags & FLAG_ENCRYPTED), ND_ERR_UNSUPPORTED, "%s: '%s' is encrypted", ndi_stream_name(z->in), e->name);
     TRY(ndi_stream_read(z->in, e->at, local, sizeof local));

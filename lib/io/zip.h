@@ -35,7 +35,7 @@ typedef struct zip_out {
     out *o;
     text directory;
     size_t n;
-    zip_entry now;             /* the member being written; its name is kept in `name` */
+    zip_entry now; /* the member being written; its name is kept in `name` */
     text name;
 } zip_out;
 

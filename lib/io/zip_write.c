@@ -8,15 +8,15 @@ enum {
     ALIGNMENT = 64,
     LOCAL_BYTES = 30,
     ENTRY_BYTES = 46,
-    ZIP64_LOCAL = 20,       /* the extra field with two sizes */
-    ZIP64_ENTRY = 28,       /* and with the place as well */
+    ZIP64_LOCAL = 20, /* the extra field with two sizes */
+    ZIP64_ENTRY = 28, /* and with the place as well */
     CRC_AT = 14,
     EXTRA_ZIP64 = 1,
     EXTRA_ALIGNMENT = 0xd935,
-    VERSION = 45,           /* the first that knows zip64 */
+    VERSION = 45, /* the first that knows zip64 */
     UNIX = 3 << 8,
     FLAG_UTF8 = 0x800,
-    DATE = 1 << 5 | 1       /* 1 January 1980: files do not change with the day they are written */
+    DATE = 1 << 5 | 1 /* 1 January 1980: files do not change with the day they are written */
 };
 static const uint32_t elsewhere = UINT32_MAX;
 
@@ -34,13 +34,13 @@ static void put_sizes(uint8_t *to, const zip_entry *e, size_t bytes)
 
 nd_status ndi_zip_begin(zip_out *z, const char *name, const char *suffix, uint64_t size)
 {
-    uint8_t local[LOCAL_BYTES] = {'P', 'K', 3, 4}, extra[ZIP64_LOCAL + 4 + ALIGNMENT] = {0};
+    uint8_t local[LOCAL_BYTES] = { 'P', 'K', 3, 4 }, extra[ZIP64_LOCAL + 4 + ALIGNMENT] = { 0 };
     z->name.n = 0;
     ndi_text_add(&z->name, "%s%s", name, suffix);
     TRY(ndi_text_status(&z->name));
     const size_t n_name = z->name.n;
     CHECK(n_name <= UINT16_MAX, ND_ERR_UNSUPPORTED, "%s: a name of %zu bytes, expected at most %d", ndi_out_name(z->o), n_name, UINT16_MAX);
-    z->now = (zip_entry){.name = z->name.s, .at = ndi_out_position(z->o), .packed = size, .unpacked = size};
+    z->now = (zip_entry){ .name = z->name.s, .at = ndi_out_position(z->o), .packed = size, .unpacked = size };
     size_t n_extra = is_large(&z->now) ? ZIP64_LOCAL : 0;
     const bool large = n_extra > 0;
     if (large) put_sizes(extra, &z->now, ZIP64_LOCAL);
@@ -62,7 +62,7 @@ nd_status ndi_zip_begin(zip_out *z, const char *name, const char *suffix, uint64
 
 nd_status ndi_zip_end(zip_out *z, uint32_t crc)
 {
-    uint8_t record[ENTRY_BYTES] = {'P', 'K', 1, 2}, sizes[ZIP64_ENTRY], checksum[4];
+    uint8_t record[ENTRY_BYTES] = { 'P', 'K', 1, 2 }, sizes[ZIP64_ENTRY], checksum[4];
     const zip_entry *e = &z->now;
     const bool large = is_large(e);
     ndi_put_le32(checksum, crc);
@@ -89,7 +89,7 @@ nd_status ndi_zip_end(zip_out *z, uint32_t crc)
 /* The zip64 record and its locator, written where one of the numbers does not fit into the plain record. */
 static void add_end64(zip_out *z, uint64_t at, uint64_t bytes)
 {
-    uint8_t end[56] = {'P', 'K', 6, 6}, locator[20] = {'P', 'K', 6, 7};
+    uint8_t end[56] = { 'P', 'K', 6, 6 }, locator[20] = { 'P', 'K', 6, 7 };
     ndi_put_le64(end + 4, sizeof end - 12);
     ndi_put_le16(end + 12, UNIX | VERSION);
     ndi_put_le16(end + 14, VERSION);
@@ -105,7 +105,7 @@ static void add_end64(zip_out *z, uint64_t at, uint64_t bytes)
 
 nd_status ndi_zip_finish(zip_out *z)
 {
-    uint8_t end[22] = {'P', 'K', 5, 6};
+    uint8_t end[22] = { 'P', 'K', 5, 6 };
     const uint64_t at = ndi_out_position(z->o), bytes = z->directory.n;
     if (at >= elsewhere || bytes >= elsewhere || z->n >= UINT16_MAX) add_end64(z, at, bytes);
     const uint16_t n = z->n < UINT16_MAX ? (uint16_t)z->n : UINT16_MAX;

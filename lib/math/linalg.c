@@ -1,5 +1,5 @@
-/* Cholesky factorisation, solving with it, and eigenvectors of symmetric matrices (Golub and Van Loan, Matrix Computations, 4th ed., sections 4.2.9, 8.3).
- * Work is cut into blocks of fixed size, so the bits do not depend on the number of threads. */
+/* Cholesky factorisation, solving with it, and eigenvectors of symmetric matrices (Golub and Van Loan, Matrix Computations, 4th ed., sections 4.2.9,
+ * 8.3). Work is cut into blocks of fixed size, so the bits do not depend on the number of threads. */
 #include "math/linalg.h"
 
 #include <float.h>
@@ -224,8 +224,8 @@ static void rotate_rows(double *restrict x, double *restrict y, size_t n, double
     }
 }
 
-/* One implicit QL step on rows low .. high of T: the rotation that starts a QL step of T - shift I is applied at the bottom and what it puts outside the diagonals is chased upwards.
- * Rows of V (the eigenvectors to be) follow. */
+/* One implicit QL step on rows low .. high of T: the rotation that starts a QL step of T - shift I is applied at the bottom and what it puts outside
+ * the diagonals is chased upwards. Rows of V (the eigenvectors to be) follow. */
 static void ql_step(double *v, size_t n, double *d, double *e, size_t low, size_t high)
 {
     double half = (d[low + 1] - d[low]) / 2, shift = d[low] - e[low] * (e[low] / (half + copysign(hypot(half, e[low]), half)));
@@ -246,8 +246,9 @@ static void ql_step(double *v, size_t n, double *d, double *e, size_t low, size_
     }
 }
 
-/* T = V' diag(d) V, V starting from what it holds. What is beside the diagonal counts as zero when it is lost in the rounding of its neighbours, or when all of them together are lost in that
- * of the whole: without the latter, the noise in which a matrix of low rank ends would be worked on without end. */
+/* T = V' diag(d) V, V starting from what it holds. What is beside the diagonal counts as zero when it is lost in the rounding of its neighbours, or
+ * when all of them together are lost in that of the whole: without the latter, the noise in which a matrix of low rank ends would be worked on
+ * without end. */
 static nd_status diagonalise(double *v, size_t n, double *d, double *e)
 {
     int sweeps = 0;

@@ -1,5 +1,5 @@
-/* Any bytes as a file: opening succeeds or fails cleanly, and what it promises can be read. Built once as it is and once per format with -DFORMAT="npz" and so on, which
- * is the extension that the file is said to have. */
+/* Any bytes as a file: opening succeeds or fails cleanly, and what it promises can be read. Built once as it is and once per format with
+ * -DFORMAT="npz" and so on, which is the extension that the file is said to have. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -39,8 +39,7 @@ static void read_array(const array *a)
         if (at > 64 * PIECE && !ndi_stream_concurrent(a->in)) return; /* every step back unpacks from the start: enough is enough */
     }
     insist(n == 0 || wide == narrow || !ndi_stream_concurrent(a->in), a->name);
-    for (size_t i = 0; i < n && wide == ND_OK && narrow == ND_OK; i++)
-        insist(agree(whole[i], pieces[i]), "float32 and float64 differ");
+    for (size_t i = 0; i < n && wide == ND_OK && narrow == ND_OK; i++) insist(agree(whole[i], pieces[i]), "float32 and float64 differ");
     (void)ndi_array_map_f32(a);
 }
 

@@ -56,7 +56,7 @@ float *nd_test_floats(const content *c, const char *name, size_t *n)
 
 double nd_test_number(const content *c, const char *name)
 {
-    double value;
+    double value = 0;
     const array *a = ndi_content_array(c, name);
     if (!a || ndi_array_read_f64(a, 0, 1, &value) != ND_OK) fail_msg("%s is not in the file", name);
     return value;
