@@ -13,7 +13,7 @@
 #include "check.h"
 #include "data/bank.h"
 #include "fault.h"
-#include "folder.h"
+#include "temp.h"
 #include "golden.h"
 #include "io/format.h"
 #include "neurodecode/bank.h"
@@ -26,13 +26,13 @@ static const float vectors[IMAGES * DIM] = { 1, 2, 3, 5, -1, 0, 2, 5, 4, 4, 1, 5
 static int setup(void **state)
 {
     (void)state;
-    return nd_test_folder_make() ? 0 : 1;
+    return nd_test_temp_folder() ? 0 : 1;
 }
 
 static int teardown(void **state)
 {
     (void)state;
-    nd_test_folder_remove();
+    nd_test_temp_clear();
     return 0;
 }
 
@@ -130,7 +130,7 @@ static void test_save(void **state)
     (void)state;
     nd_bank *first = make("zeta"), *second = make("alpha"), *both, *back;
     OK(nd_bank_add_layers(&both, first, second));
-    const char *path = nd_test_file("bank.safetensors");
+    const char *path = nd_test_temp("bank.safetensors");
     nd_bank *saved[] = { first, both };
     for (size_t i = 0; i < COUNT(saved); i++) {
         OK(nd_bank_save(saved[i], path));
@@ -150,26 +150,26 @@ static void test_files(void **state)
     nd_bank *b;
     nd_bank_options o = defaults();
     float x[IMAGES * DIM];
-    write_vectors(nd_test_file("clip.npy"), 2, flat, vectors, DTYPE_F32);
-    write_vectors(nd_test_file("deep.npy"), 3, deep, vectors, DTYPE_F32);
-    write_vectors(nd_test_file("cube.npy"), 3, cube, vectors, DTYPE_F32);
-    OK(nd_bank_open(&b, nd_test_file("clip.npy"), NULL, NULL, NULL));
+    write_vectors(nd_test_temp("clip.npy"), 2, flat, vectors, DTYPE_F32);
+    write_vectors(nd_test_temp("deep.npy"), 3, deep, vectors, DTYPE_F32);
+    write_vectors(nd_test_temp("cube.npy"), 3, cube, vectors, DTYPE_F32);
+    OK(nd_bank_open(&b, nd_test_temp("clip.npy"), NULL, NULL, NULL));
     assert_layer(b, 0, "clip", DIM);
     assert_image(b, 3, "3");
     nd_bank_free(b);
     nd_test_write_text("ids.txt", "f\ne\nd\nc\nb\na\n");
-    o.images = nd_test_file("ids.txt");
+    o.images = nd_test_temp("ids.txt");
     o.layer = "visual";
-    OK(nd_bank_open(&b, nd_test_file("deep.npy"), &o, NULL, NULL));
+    OK(nd_bank_open(&b, nd_test_temp("deep.npy"), &o, NULL, NULL));
     assert_layer(b, 0, "visual", DIM);
     assert_image(b, 0, "f");
     OK(nd_bank_get_vectors(b, "visual", x, COUNT(x)));
     assert_memory_equal(x, vectors, sizeof x);
     nd_bank_free(b);
-    FAILS(ND_ERR_FORMAT, "3 dimensions and 24 numbers, expected images x dim", nd_bank_open(&b, nd_test_file("cube.npy"), NULL, NULL, NULL));
+    FAILS(ND_ERR_FORMAT, "3 dimensions and 24 numbers, expected images x dim", nd_bank_open(&b, nd_test_temp("cube.npy"), NULL, NULL, NULL));
     nd_test_write_text("ids.txt", "a\nb\n");
-    FAILS(ND_ERR_ARGUMENT, "6 images in the array, 2 ids in ids.txt", nd_bank_open(&b, nd_test_file("clip.npy"), &o, NULL, NULL));
-    FAILS(ND_ERR_IO, "absent.npy", nd_bank_open(&b, nd_test_file("absent.npy"), NULL, NULL, NULL));
+    FAILS(ND_ERR_ARGUMENT, "6 images in the array, 2 ids in ids.txt", nd_bank_open(&b, nd_test_temp("clip.npy"), &o, NULL, NULL));
+    FAILS(ND_ERR_IO, "absent.npy", nd_bank_open(&b, nd_test_temp("absent.npy"), NULL, NULL, NULL));
     assert_null(b);
 }
 
@@ -185,13 +185,13 @@ static void test_named_arrays(void **state)
     const put layers = { .arrays = arrays, .n_arrays = 3 };
     nd_bank *b;
     nd_bank_options o = defaults();
-    OK(ndi_format_write(nd_test_file("layers.npz"), NULL, &layers));
-    OK(nd_bank_open(&b, nd_test_file("layers.npz"), NULL, NULL, NULL));
+    OK(ndi_format_write(nd_test_temp("layers.npz"), NULL, &layers));
+    OK(nd_bank_open(&b, nd_test_temp("layers.npz"), NULL, NULL, NULL));
     assert_int_equal(info_of(b).n_layers, 2);
     assert_layer(b, 1, "dino", narrow_dim);
     nd_bank_free(b);
     o.variable = "dino";
-    OK(nd_bank_open(&b, nd_test_file("layers.npz"), &o, NULL, NULL));
+    OK(nd_bank_open(&b, nd_test_temp("layers.npz"), &o, NULL, NULL));
     assert_int_equal(info_of(b).n_layers, 1);
     nd_bank_free(b);
     const put_array by_image[] = {
@@ -199,14 +199,14 @@ static void test_named_arrays(void **state)
         { .name = "dog/2", .type = DTYPE_F32, .n_dims = 2, .shape = { 1, DIM }, .data = vectors + DIM },
     };
     const put dict = { .arrays = by_image, .n_arrays = 2 };
-    OK(ndi_format_write(nd_test_file("dict.pkl"), NULL, &dict));
-    OK(nd_bank_open(&b, nd_test_file("dict.pkl"), NULL, NULL, NULL));
+    OK(ndi_format_write(nd_test_temp("dict.pkl"), NULL, &dict));
+    OK(nd_bank_open(&b, nd_test_temp("dict.pkl"), NULL, NULL, NULL));
     assert_int_equal(info_of(b).n_images, 2);
     assert_image(b, 1, "dog/2");
     assert_layer(b, 0, "dict", DIM);
     nd_bank_free(b);
     nd_test_write_text("table.csv", "image,a,b\ncat,1,2\ndog,3,4\n");
-    OK(nd_bank_open(&b, nd_test_file("table.csv"), NULL, NULL, NULL));
+    OK(nd_bank_open(&b, nd_test_temp("table.csv"), NULL, NULL, NULL));
     assert_image(b, 1, "dog");
     assert_layer(b, 0, "table", 2);
     nd_bank_free(b);
@@ -224,7 +224,7 @@ static void write_folder(const char *root, const char *suffix, double factor)
         snprintf(name, sizeof name, "%s/%.*s", root, (int)(strchr(image_ids[i], '/') - image_ids[i]), image_ids[i]);
         nd_test_subfolder(name);
         snprintf(name, sizeof name, "%s/%s_%s.npy", root, image_ids[i], suffix);
-        write_vectors(nd_test_file(name), 2, shape, x, DTYPE_F64);
+        write_vectors(nd_test_temp(name), 2, shape, x, DTYPE_F64);
     }
 }
 
@@ -232,7 +232,7 @@ static void test_folder(void **state)
 {
     (void)state;
     write_folder("e", "gLocal_dino_noalign", 1);
-    const char *root = nd_test_file("e");
+    const char *root = nd_test_temp("e");
     nd_bank_options o = defaults();
     nd_bank *b, *made = make("gLocal_dino_noalign");
     OK(nd_bank_open(&b, root, NULL, NULL, NULL));
@@ -247,7 +247,7 @@ static void test_folder(void **state)
     o.suffix = "vit";
     FAILS(ND_ERR_IO, "<id>_vit.npy", nd_bank_open(&b, root, &o, NULL, NULL));
     nd_test_write_text("two.txt", "00003_acorn/acorn_06s\n00001_aardvark/aardvark_02s\n");
-    o.images = nd_test_file("two.txt");
+    o.images = nd_test_temp("two.txt");
     o.suffix = "clip";
     OK(nd_bank_open(&b, root, &o, NULL, NULL));
     assert_int_equal(info_of(b).n_images, 2);
@@ -261,7 +261,7 @@ static void test_folder(void **state)
     nd_test_write_text("two.txt", "00003_acorn/acorn_06s\n00003_acorn/acorn_07s\n");
     o.suffix = "clip";
     FAILS(ND_ERR_IO, "e/00003_acorn/acorn_07s_clip.npy", nd_bank_open(&b, root, &o, NULL, NULL));
-    write_vectors(nd_test_file("e/00003_acorn/acorn_06s_clip.npy"), 1, (const size_t[]){ 3 }, vectors, DTYPE_F32);
+    write_vectors(nd_test_temp("e/00003_acorn/acorn_06s_clip.npy"), 1, (const size_t[]){ 3 }, vectors, DTYPE_F32);
     o.images = NULL;
     FAILS(ND_ERR_FORMAT, "acorn_06s_clip.npy: holds 3 numbers, the files before it 4", nd_bank_open(&b, root, &o, NULL, NULL));
     assert_null(b);
@@ -285,8 +285,8 @@ static void test_things_eeg2(void **state)
     write_folder("things/image_embeddings/training_images", "a", 1);
     write_folder("things/image_embeddings/test_images", "a", 1);
     write_folder("things/image_embeddings/test_images", "b", 1);
-    OK(ndi_format_write(nd_test_file("things/image_embeddings/image_metadata.npy"), NULL, &metadata));
-    const char *root = nd_test_file("things");
+    OK(ndi_format_write(nd_test_temp("things/image_embeddings/image_metadata.npy"), NULL, &metadata));
+    const char *root = nd_test_temp("things");
     nd_bank *b, *made = make("a");
     OK(nd_bank_open_things_eeg2(&b, root, "training", NULL, NULL, NULL));
     assert_int_equal(info_of(b).n_images, 4);
@@ -443,7 +443,7 @@ static void test_align_small(void **state)
         { .name = "std", .type = DTYPE_F64, .data = &std },
         { .name = "bias", .type = DTYPE_F64, .n_dims = 1, .shape = { 2 }, .data = bias },
     };
-    const char *path = nd_test_file("transform.npz");
+    const char *path = nd_test_temp("transform.npz");
     for (size_t with_bias = 0; with_bias < 2; with_bias++) {
         const put all = { .arrays = arrays, .n_arrays = 3 + with_bias };
         OK(ndi_format_write(path, NULL, &all));
@@ -453,7 +453,7 @@ static void test_align_small(void **state)
         OK(nd_bank_get_vectors(y, NULL, v, COUNT(v)));
         assert_true(v[0] == 2 + 10 * (float)with_bias && v[1] == -1.5f + 20 * (float)with_bias); /* x = 0 0.5 1 2 */
         nd_bank_free(y);
-        FAILS(ND_ERR_FORMAT, "'weights'", nd_bank_align(&y, b, nd_test_file("layers.npz")));
+        FAILS(ND_ERR_FORMAT, "'weights'", nd_bank_align(&y, b, nd_test_temp("layers.npz")));
         nd_bank_free(b);
         OK(nd_bank_create(&b, vectors, 2, 3, NULL, NULL));
         FAILS(ND_ERR_FORMAT, "weights of 4 x 2 fit no layer, the first is 2 images x 3", nd_bank_align(&y, b, path));
@@ -485,7 +485,7 @@ static void test_out_of_memory(void **state)
 {
     (void)state;
     write_folder("m", "clip", 1);
-    const char *paths[] = { nd_test_file("m"), nd_test_file("transform.npz"), nd_test_file("m.safetensors") };
+    const char *paths[] = { nd_test_temp("m"), nd_test_temp("transform.npz"), nd_test_temp("m.safetensors") };
     assert_true(nd_test_faults(run_all, paths) > 100);
 }
 

@@ -14,7 +14,7 @@
 #include "check.h"
 #include "data/dataset.h"
 #include "fault.h"
-#include "folder.h"
+#include "temp.h"
 #include "golden.h"
 #include "io/format.h"
 #include "neurodecode/dataset.h"
@@ -27,13 +27,13 @@ static int setup(void **state)
 {
     (void)state;
     for (size_t i = 0; i < TOTAL; i++) samples[i] = sin(0.7 * (double)i) * 1e-5 + 3e-6 * cos(0.01 * (double)(i * i % 911)) + 1e-5;
-    return nd_test_folder_make() ? 0 : 1;
+    return nd_test_temp_folder() ? 0 : 1;
 }
 
 static int teardown(void **state)
 {
     (void)state;
-    nd_test_folder_remove();
+    nd_test_temp_clear();
     return 0;
 }
 
@@ -119,7 +119,7 @@ static void test_recording(void **state)
     static const char *const kinds[][2] = { { "pickle", "a.npy" }, { "npy", "b.npy" }, { "npz", "c.npz" }, { "safetensors", "d.safetensors" } };
     for (size_t k = 0; k < COUNT(kinds); k++) {
         nd_dataset *d;
-        const char *path = nd_test_file(kinds[k][1]);
+        const char *path = nd_test_temp(kinds[k][1]);
         write_recording(path, kinds[k][0], samples, IMAGES);
         OK(nd_dataset_open(&d, path, NULL, NULL, NULL));
         nd_dataset_info info = info_of(d);
@@ -155,7 +155,7 @@ static void naive_reference(size_t image, double *mean)
 static void test_average_while_reading(void **state)
 {
     (void)state;
-    const char *path = nd_test_file("average.npy");
+    const char *path = nd_test_temp("average.npy");
     write_recording(path, "pickle", samples, IMAGES);
     nd_dataset *first = NULL;
     for (int32_t threads = 1; threads <= 3; threads++) {
@@ -194,11 +194,11 @@ static void test_zero_channel(void **state)
     double x[TOTAL];
     memcpy(x, samples, sizeof x);
     memset(x + SAMPLES, 0, SAMPLES * sizeof *x);
-    write_recording(nd_test_file("zero.npy"), "pickle", x, IMAGES);
+    write_recording(nd_test_temp("zero.npy"), "pickle", x, IMAGES);
     nd_dataset_options o = defaults();
     o.normalise = ND_NORMALISE_REFERENCE;
     nd_dataset *d;
-    OK(nd_dataset_open(&d, nd_test_file("zero.npy"), &o, NULL, NULL));
+    OK(nd_dataset_open(&d, nd_test_temp("zero.npy"), &o, NULL, NULL));
     float z[TRIAL];
     OK(nd_dataset_get_data(d, 0, 1, z, TRIAL));
     for (size_t i = SAMPLES; i < 2 * SAMPLES; i++) assert_true(z[i] == 0);
@@ -216,12 +216,12 @@ static void test_not_finite(void **state)
         x[(2 * REPETITIONS + 1) * TRIAL + 3 * SAMPLES + 5] = (double)NAN;
         x[(4 * REPETITIONS + 2) * TRIAL] = (double)INFINITY;
         o.n_threads = threads;
-        write_recording(nd_test_file("nan.npy"), "pickle", x, IMAGES);
+        write_recording(nd_test_temp("nan.npy"), "pickle", x, IMAGES);
         for (o.average = 0; o.average < 2; o.average++) {
             FAILS(ND_ERR_NUMERIC, "nan.npy: trial 7 (image '2', repetition 1), channel 'O2'",
-                  nd_dataset_open(&d, nd_test_file("nan.npy"), &o, NULL, NULL));
-            FAILS(ND_ERR_NUMERIC, "trial 7", nd_dataset_import(&d, nd_test_file("nan.npy"), nd_test_file("nan.safetensors"), &o, NULL, NULL));
-            assert_int_equal(access(nd_test_file("nan.safetensors"), F_OK), -1);
+                  nd_dataset_open(&d, nd_test_temp("nan.npy"), &o, NULL, NULL));
+            FAILS(ND_ERR_NUMERIC, "trial 7", nd_dataset_import(&d, nd_test_temp("nan.npy"), nd_test_temp("nan.safetensors"), &o, NULL, NULL));
+            assert_int_equal(access(nd_test_temp("nan.safetensors"), F_OK), -1);
         }
         o.average = 0;
     }
@@ -241,14 +241,14 @@ static void test_axes(void **state)
         x[i] = (float)i;
         y[(t * CHANNELS + c) * SUBJECTS * PICTURES + trial] = x[i];
     }
-    write_array(nd_test_file("x.npy"), DTYPE_F32, 4, shape, x);
-    write_array(nd_test_file("y.npy"), DTYPE_F32, 4, turned, y);
+    write_array(nd_test_temp("x.npy"), DTYPE_F32, 4, shape, x);
+    write_array(nd_test_temp("y.npy"), DTYPE_F32, 4, turned, y);
     nd_dataset_options o = defaults();
     nd_dataset *a, *b;
     o.axes = "subject image channel sample";
-    OK(nd_dataset_open(&a, nd_test_file("x.npy"), &o, NULL, NULL));
+    OK(nd_dataset_open(&a, nd_test_temp("x.npy"), &o, NULL, NULL));
     o.axes = "sample, channel, subject, image";
-    OK(nd_dataset_open(&b, nd_test_file("y.npy"), &o, NULL, NULL));
+    OK(nd_dataset_open(&b, nd_test_temp("y.npy"), &o, NULL, NULL));
     assert_same(a, b);
     float *z = data_of(b);
     assert_memory_equal(z, x, sizeof x);
@@ -263,7 +263,7 @@ static void test_axes(void **state)
     nd_dataset_free(b);
     o.axes = "repetition image channel sample";
     o.average = 1;
-    OK(nd_dataset_open(&a, nd_test_file("x.npy"), &o, NULL, NULL));
+    OK(nd_dataset_open(&a, nd_test_temp("x.npy"), &o, NULL, NULL));
     assert_int_equal(info_of(a).n_trials, PICTURES);
     float first[TRIAL];
     OK(nd_dataset_get_data(a, 1, 1, first, TRIAL));
@@ -277,7 +277,7 @@ static void test_axes(void **state)
                   { "1 image channel sample", "extent 3, expected 1" } };
     for (size_t i = 0; i < COUNT(wrong); i++) {
         o.axes = wrong[i].axes;
-        FAILS(ND_ERR_ARGUMENT, wrong[i].message, nd_dataset_open(&a, nd_test_file("x.npy"), &o, NULL, NULL));
+        FAILS(ND_ERR_ARGUMENT, wrong[i].message, nd_dataset_open(&a, nd_test_temp("x.npy"), &o, NULL, NULL));
     }
 }
 
@@ -288,8 +288,8 @@ static void test_default_axes(void **state)
     float x[120] = { 0 };
     for (size_t k = 0; k < 3; k++) {
         nd_dataset *d;
-        write_array(nd_test_file("n.npy"), DTYPE_F32, k + 2, shapes[k], x);
-        OK(nd_dataset_open(&d, nd_test_file("n.npy"), NULL, NULL, NULL));
+        write_array(nd_test_temp("n.npy"), DTYPE_F32, k + 2, shapes[k], x);
+        OK(nd_dataset_open(&d, nd_test_temp("n.npy"), NULL, NULL, NULL));
         nd_dataset_info info = info_of(d);
         assert_int_equal(info.n_trials, 6);
         assert_int_equal(info.n_images, 6);
@@ -309,29 +309,29 @@ static void test_image_lists(void **state)
     float x[8] = { 0 };
     nd_dataset *d;
     nd_dataset_options o = defaults();
-    write_array(nd_test_file("m.npy"), DTYPE_F32, 2, shape, x);
-    write_array(nd_test_file("ids.npy"), DTYPE_I32, 1, four, numbers);
+    write_array(nd_test_temp("m.npy"), DTYPE_F32, 2, shape, x);
+    write_array(nd_test_temp("ids.npy"), DTYPE_I32, 1, four, numbers);
     nd_test_write_text("ids.txt", "\xEF\xBB\xBF"
                                   "a/cat 1\r\na/cat 2\r\nb/d\xC3\xB6g\r\na/cat 1\r\n\r\n");
-    o.images = nd_test_file("ids.txt");
-    OK(nd_dataset_open(&d, nd_test_file("m.npy"), &o, NULL, NULL));
+    o.images = nd_test_temp("ids.txt");
+    OK(nd_dataset_open(&d, nd_test_temp("m.npy"), &o, NULL, NULL));
     assert_int_equal(info_of(d).n_images, 3);
     assert_string_equal(trial_of(d, 2).image, "b/d\xC3\xB6g");
     assert_string_equal(trial_of(d, 3).image, "a/cat 1");
     assert_int_equal(trial_of(d, 3).repetition, 1);
     nd_dataset_free(d);
-    o.images = nd_test_file("ids.npy");
-    OK(nd_dataset_open(&d, nd_test_file("m.npy"), &o, NULL, NULL));
+    o.images = nd_test_temp("ids.npy");
+    OK(nd_dataset_open(&d, nd_test_temp("m.npy"), &o, NULL, NULL));
     assert_string_equal(trial_of(d, 1).image, "73000");
     nd_dataset_free(d);
     nd_test_write_text("short.txt", "a\nb\nc\n");
-    o.images = nd_test_file("short.txt");
-    FAILS(ND_ERR_ARGUMENT, "m.npy: 4 images in the array, 3 ids in short.txt", nd_dataset_open(&d, nd_test_file("m.npy"), &o, NULL, NULL));
+    o.images = nd_test_temp("short.txt");
+    FAILS(ND_ERR_ARGUMENT, "m.npy: 4 images in the array, 3 ids in short.txt", nd_dataset_open(&d, nd_test_temp("m.npy"), &o, NULL, NULL));
     nd_test_write_text("hole.txt", "a\n\nb\nc\n");
-    o.images = nd_test_file("hole.txt");
-    FAILS(ND_ERR_FORMAT, "line 2 is empty", nd_dataset_open(&d, nd_test_file("m.npy"), &o, NULL, NULL));
-    o.images = nd_test_file("absent.txt");
-    FAILS(ND_ERR_IO, "absent.txt", nd_dataset_open(&d, nd_test_file("m.npy"), &o, NULL, NULL));
+    o.images = nd_test_temp("hole.txt");
+    FAILS(ND_ERR_FORMAT, "line 2 is empty", nd_dataset_open(&d, nd_test_temp("m.npy"), &o, NULL, NULL));
+    o.images = nd_test_temp("absent.txt");
+    FAILS(ND_ERR_IO, "absent.txt", nd_dataset_open(&d, nd_test_temp("m.npy"), &o, NULL, NULL));
     assert_null(d);
 }
 
@@ -346,22 +346,22 @@ static int32_t cancel(const nd_progress *p, void *user)
 static void test_store(void **state)
 {
     (void)state;
-    write_recording(nd_test_file("source.npy"), "pickle", samples, IMAGES);
+    write_recording(nd_test_temp("source.npy"), "pickle", samples, IMAGES);
     for (int32_t average = 0; average < 2; average++) {
         nd_dataset *direct, *imported, *again, *saved;
         nd_dataset_options o = defaults();
         o.average = average;
         o.normalise = average;
         o.subject = 2;
-        OK(nd_dataset_open(&direct, nd_test_file("source.npy"), &o, NULL, NULL));
-        OK(nd_dataset_import(&imported, nd_test_file("source.npy"), nd_test_file("s.safetensors"), &o, NULL, NULL));
+        OK(nd_dataset_open(&direct, nd_test_temp("source.npy"), &o, NULL, NULL));
+        OK(nd_dataset_import(&imported, nd_test_temp("source.npy"), nd_test_temp("s.safetensors"), &o, NULL, NULL));
         assert_same(direct, imported);
-        OK(nd_dataset_open(&again, nd_test_file("s.safetensors"), NULL, NULL, NULL));
+        OK(nd_dataset_open(&again, nd_test_temp("s.safetensors"), NULL, NULL, NULL));
         assert_same(direct, again);
-        OK(nd_dataset_save(direct, nd_test_file("t.safetensors"), NULL, NULL));
-        OK(nd_dataset_open(&saved, nd_test_file("t.safetensors"), NULL, NULL, NULL));
+        OK(nd_dataset_save(direct, nd_test_temp("t.safetensors"), NULL, NULL));
+        OK(nd_dataset_open(&saved, nd_test_temp("t.safetensors"), NULL, NULL, NULL));
         assert_same(direct, saved);
-        OK(nd_dataset_save(saved, nd_test_file("t.safetensors"), NULL, NULL)); /* over the file it is mapped from */
+        OK(nd_dataset_save(saved, nd_test_temp("t.safetensors"), NULL, NULL)); /* over the file it is mapped from */
         assert_same(direct, saved);
         nd_dataset *all[] = { direct, imported, again, saved };
         for (size_t i = 0; i < COUNT(all); i++) nd_dataset_free(all[i]);
@@ -373,12 +373,12 @@ static void test_store_options(void **state)
     (void)state;
     nd_dataset *raw, *direct, *d;
     nd_dataset_options o = defaults();
-    write_recording(nd_test_file("source.npy"), "pickle", samples, IMAGES);
-    OK(nd_dataset_import(&raw, nd_test_file("source.npy"), nd_test_file("raw.safetensors"), NULL, NULL, NULL));
+    write_recording(nd_test_temp("source.npy"), "pickle", samples, IMAGES);
+    OK(nd_dataset_import(&raw, nd_test_temp("source.npy"), nd_test_temp("raw.safetensors"), NULL, NULL, NULL));
     o.normalise = ND_NORMALISE_ZSCORE;
     o.average = 1;
-    OK(nd_dataset_open(&direct, nd_test_file("source.npy"), &o, NULL, NULL));
-    OK(nd_dataset_open(&d, nd_test_file("raw.safetensors"), &o, NULL, NULL));
+    OK(nd_dataset_open(&direct, nd_test_temp("source.npy"), &o, NULL, NULL));
+    OK(nd_dataset_open(&d, nd_test_temp("raw.safetensors"), &o, NULL, NULL));
     float *x = data_of(direct), *y = data_of(d);
     for (size_t i = 0; i < IMAGES * TRIAL; i++) assert_true(fabsf(x[i] - y[i]) < 1e-4f);
     free(x);
@@ -386,7 +386,7 @@ static void test_store_options(void **state)
     nd_dataset *all[] = { raw, direct, d };
     for (size_t i = 0; i < COUNT(all); i++) nd_dataset_free(all[i]);
     o.axes = "trial channel sample";
-    FAILS(ND_ERR_ARGUMENT, "is a store", nd_dataset_open(&d, nd_test_file("raw.safetensors"), &o, NULL, NULL));
+    FAILS(ND_ERR_ARGUMENT, "is a store", nd_dataset_open(&d, nd_test_temp("raw.safetensors"), &o, NULL, NULL));
 }
 
 static void test_cancel(void **state)
@@ -394,11 +394,11 @@ static void test_cancel(void **state)
     (void)state;
     nd_dataset *d;
     size_t calls = 0;
-    write_recording(nd_test_file("source.npy"), "pickle", samples, IMAGES);
-    assert_int_equal(nd_dataset_import(&d, nd_test_file("source.npy"), nd_test_file("c.safetensors"), NULL, cancel, &calls), ND_ERR_CANCELLED);
+    write_recording(nd_test_temp("source.npy"), "pickle", samples, IMAGES);
+    assert_int_equal(nd_dataset_import(&d, nd_test_temp("source.npy"), nd_test_temp("c.safetensors"), NULL, cancel, &calls), ND_ERR_CANCELLED);
     assert_true(calls > 0);
     assert_null(d);
-    assert_int_equal(access(nd_test_file("c.safetensors"), F_OK), -1);
+    assert_int_equal(access(nd_test_temp("c.safetensors"), F_OK), -1);
 }
 
 /* A store changed by other hands: samples that are not finite are found when asked for, labels that cannot be when it is opened. */
@@ -407,23 +407,23 @@ static void test_damaged_store(void **state)
     (void)state;
     nd_dataset *d;
     const uint32_t nan_bits = 0x7fc00000u, far = 77;
-    write_recording(nd_test_file("source.npy"), "pickle", samples, IMAGES);
-    OK(nd_dataset_import(&d, nd_test_file("source.npy"), nd_test_file("d.safetensors"), NULL, NULL, NULL));
+    write_recording(nd_test_temp("source.npy"), "pickle", samples, IMAGES);
+    OK(nd_dataset_import(&d, nd_test_temp("source.npy"), nd_test_temp("d.safetensors"), NULL, NULL, NULL));
     nd_dataset_free(d);
-    FILE *f = fopen(nd_test_file("d.safetensors"), "r+b");
+    FILE *f = fopen(nd_test_temp("d.safetensors"), "r+b");
     uint64_t header;
     assert_int_equal(fread(&header, 1, 8, f), 8);
     long data = 8 + (long)header;
     fseek(f, data + 4 * (4 * TRIAL + 2 * SAMPLES + 1), SEEK_SET);
     fwrite(&nan_bits, 4, 1, f);
     fflush(f);
-    OK(nd_dataset_open(&d, nd_test_file("d.safetensors"), NULL, NULL, NULL));
+    OK(nd_dataset_open(&d, nd_test_temp("d.safetensors"), NULL, NULL, NULL));
     FAILS(ND_ERR_NUMERIC, "trial 4 (image '1', repetition 1), channel 'Oz'", ndi_dataset_check_finite(d, NULL));
     nd_dataset_free(d);
     fseek(f, data + 4 * TOTAL, SEEK_SET);
     fwrite(&far, 4, 1, f);
     fclose(f);
-    FAILS(ND_ERR_FORMAT, "array 'image': entry 0 is 77", nd_dataset_open(&d, nd_test_file("d.safetensors"), NULL, NULL, NULL));
+    FAILS(ND_ERR_FORMAT, "array 'image': entry 0 is 77", nd_dataset_open(&d, nd_test_temp("d.safetensors"), NULL, NULL, NULL));
     assert_null(d);
 }
 
@@ -449,9 +449,9 @@ static void make_things(void)
 {
     nd_test_subfolder("eeg2/Preprocessed_data_250Hz/sub-01");
     nd_test_subfolder("eeg2/image_embeddings");
-    write_metadata(nd_test_file("eeg2/image_embeddings/image_metadata.npy"));
-    write_recording(nd_test_file("eeg2/Preprocessed_data_250Hz/sub-01/preprocessed_eeg_training.npy"), "pickle", samples, 5);
-    write_recording(nd_test_file("eeg2/Preprocessed_data_250Hz/sub-01/preprocessed_eeg_test.npy"), "pickle", samples, 3);
+    write_metadata(nd_test_temp("eeg2/image_embeddings/image_metadata.npy"));
+    write_recording(nd_test_temp("eeg2/Preprocessed_data_250Hz/sub-01/preprocessed_eeg_training.npy"), "pickle", samples, 5);
+    write_recording(nd_test_temp("eeg2/Preprocessed_data_250Hz/sub-01/preprocessed_eeg_test.npy"), "pickle", samples, 3);
 }
 
 static void test_things_eeg2(void **state)
@@ -459,7 +459,7 @@ static void test_things_eeg2(void **state)
     (void)state;
     nd_dataset *d;
     make_things();
-    const char *root = nd_test_file("eeg2");
+    const char *root = nd_test_temp("eeg2");
     OK(nd_dataset_open_things_eeg2(&d, root, 1, "training", NULL, NULL, NULL, NULL));
     nd_dataset_info info = info_of(d);
     assert_int_equal(info.n_trials, 5);
@@ -477,7 +477,7 @@ static void test_things_eeg2(void **state)
     nd_dataset_free(d);
     FAILS(ND_ERR_IO, "sub-02/preprocessed_eeg_test.npy: no such file", nd_dataset_open_things_eeg2(&d, root, 2, "test", NULL, NULL, NULL, NULL));
     FAILS(ND_ERR_ARGUMENT, "'validation'", nd_dataset_open_things_eeg2(&d, root, 1, "validation", NULL, NULL, NULL, NULL));
-    write_recording(nd_test_file("eeg2/Preprocessed_data_250Hz/sub-01/preprocessed_eeg_test.npy"), "pickle", samples, 5);
+    write_recording(nd_test_temp("eeg2/Preprocessed_data_250Hz/sub-01/preprocessed_eeg_test.npy"), "pickle", samples, 5);
     FAILS(ND_ERR_ARGUMENT, "5 images in the array, 3 ids in image_metadata.npy (test)",
           nd_dataset_open_things_eeg2(&d, root, 1, "test", NULL, NULL, NULL, NULL));
     assert_null(d);
@@ -491,7 +491,7 @@ static void test_things_store(void **state)
     size_t reads = 0;
     struct stat before, after;
     make_things();
-    const char *root = nd_test_file("eeg2"), *stores = nd_test_file("stores"), *file = nd_test_file("stores/sub-01_training_averaged.safetensors");
+    const char *root = nd_test_temp("eeg2"), *stores = nd_test_temp("stores"), *file = nd_test_temp("stores/sub-01_training_averaged.safetensors");
     OK(nd_dataset_open_things_eeg2(&direct, root, 1, "training", NULL, NULL, NULL, NULL));
     OK(nd_dataset_open_things_eeg2(&d, root, 1, "training", stores, NULL, NULL, NULL));
     assert_same(direct, d);
@@ -503,7 +503,7 @@ static void test_things_store(void **state)
     nd_dataset_free(d);
     nd_dataset_free(direct);
     samples[0] += 1;
-    write_recording(nd_test_file("eeg2/Preprocessed_data_250Hz/sub-01/preprocessed_eeg_training.npy"), "pickle", samples, 5);
+    write_recording(nd_test_temp("eeg2/Preprocessed_data_250Hz/sub-01/preprocessed_eeg_training.npy"), "pickle", samples, 5);
     OK(nd_dataset_open_things_eeg2(&direct, root, 1, "training", NULL, NULL, NULL, NULL));
     OK(nd_dataset_open_things_eeg2(&d, root, 1, "training", stores, NULL, NULL, NULL));
     assert_same(direct, d);
@@ -542,7 +542,7 @@ static void test_out_of_memory(void **state)
 {
     (void)state;
     make_things();
-    places p = { nd_test_file("eeg2"), nd_test_file("stores"), nd_test_file("stores/sub-01_test_single.safetensors") };
+    places p = { nd_test_temp("eeg2"), nd_test_temp("stores"), nd_test_temp("stores/sub-01_test_single.safetensors") };
     assert_true(nd_test_faults(open_both, &p) > 100);
 }
 

@@ -1,5 +1,4 @@
 /* The simulator: the files are those of THINGS-EEG2, the numbers are what the options say, and nothing depends on threads. */
-#include <ftw.h>
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -15,6 +14,7 @@
 
 #include "base/pool.h"
 #include "check.h"
+#include "temp.h"
 #include "data/electrodes.h"
 #include "data/simulate.h"
 #include "data/simulate_brain.h"
@@ -40,22 +40,16 @@ static nd_simulate_options small(void)
 
 static int make_folder(void **state)
 {
-    static char folder[512];
-    const char *base = getenv("TMPDIR");
-    snprintf(folder, sizeof folder, "%s/neurodecode-simulate-XXXXXX", base && *base ? base : "/tmp");
-    *state = mkdtemp(folder);
-    return *state ? 0 : -1;
+    *state = (void *)(uintptr_t)nd_test_temp_folder();
+    return 0;
 }
 
-static int remove_one(const char *path, const struct stat *about, int kind, struct FTW *walk)
+static int remove_folder(void **state)
 {
-    (void)about;
-    (void)kind;
-    (void)walk;
-    return remove(path);
+    (void)state;
+    nd_test_temp_clear();
+    return 0;
 }
-
-static int remove_folder(void **state) { return nftw(*state, remove_one, 16, FTW_DEPTH | FTW_PHYS); }
 
 static content *open_file(const char *folder, const char *name)
 {
