@@ -44,7 +44,7 @@ with tempfile.TemporaryDirectory() as folder:
 
     if shutil.which("cmake"):
         (work / "CMakeLists.txt").write_text(CMAKE)
-        run("cmake", "-S", folder, "-B", work / "cmake", f"-Dneurodecode_DIR={library / 'cmake/neurodecode'}")
+        run("cmake", "-G", "Ninja", "-S", folder, "-B", work / "cmake", f"-Dneurodecode_DIR={library / 'cmake/neurodecode'}")
         run("cmake", "--build", work / "cmake")
         run(work / "cmake/decode", world)
 
