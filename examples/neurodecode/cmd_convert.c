@@ -40,7 +40,7 @@ static const char help[] = "Converts a file. Arrays become float32, whatever the
                            "names and timing; it is made in constant memory, so a recording of "
                            "any size goes through.\v"
                            "Examples:\n"
-                           "  neurodecode convert features.mat features.npy --variable X\n"
+                           "  neurodecode convert features.npz features.npy --variable X\n"
                            "  neurodecode convert --store preprocessed_eeg_training.npy sub-01.safetensors --average\n"
                            "      --images image_metadata.npy --partition training\n"
                            "  neurodecode convert --bank image_embeddings/test_images clip.safetensors --suffix clip\n";

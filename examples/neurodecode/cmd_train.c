@@ -66,7 +66,7 @@ static const char help[] = "Trains an encoder of brain recordings against the em
                            "Examples:\n"
                            "  neurodecode train world --subject 1 --embeddings aligned -o model.safetensors\n"
                            "  neurodecode train --data eeg.npy --axes \"trial channel sample\" --rate 250 --images ids.txt\n"
-                           "      --bank clip.safetensors --encoder eegnet --epochs 80 -o model.safetensors\n"
+                           "      --bank clip.safetensors --encoder nice --epochs 80 -o model.safetensors\n"
                            "\n"
                            "Ctrl-C stops after the present step; with --checkpoint, --resume goes on exactly there.\n";
 

@@ -82,11 +82,9 @@ static nd_dataset *open_people(const recording *r, const char *folder, const cha
 static nd_status keep(nd_dataset **d, const recording *r)
 {
     nd_dataset *made;
-    nd_dataset_info info = { .size = sizeof info };
-    nd_status status = nd_dataset_get_info(*d, &info);
-    if (status == ND_OK && !isnan(r->baseline[0])) {
-        /* The library's baseline takes both ends; half a sample less leaves the end out. */
-        status = nd_dataset_baseline(&made, *d, r->baseline[0], r->baseline[1] - 0.5 / info.rate);
+    nd_status status = ND_OK;
+    if (!isnan(r->baseline[0])) {
+        status = nd_dataset_baseline(&made, *d, r->baseline[0], r->baseline[1]);
         replace(d, status, made);
         if (status == ND_OK && r->normalise > 0) {
             status = nd_dataset_normalise(&made, *d, r->normalise);

@@ -137,7 +137,7 @@ ND_API nd_status nd_dataset_select_channels(nd_dataset **dataset, const nd_datas
 /** @brief Keeps the samples with @p start <= t < @p end, seconds, then every @p step -th of them. */
 ND_API nd_status nd_dataset_window(nd_dataset **dataset, const nd_dataset *source, double start, double end, size_t step);
 
-/** @brief Subtracts from each channel of each trial its mean over @p start <= t <= @p end, seconds. */
+/** @brief Subtracts from each channel of each trial its mean over @p start <= t < @p end, seconds. */
 ND_API nd_status nd_dataset_baseline(nd_dataset **dataset, const nd_dataset *source, double start, double end);
 
 /** @brief Averages the trials of each (subject, image) into one, images in the order of first appearance. */

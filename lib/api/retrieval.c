@@ -10,14 +10,14 @@ static const nd_retrieval_options defaults = { .size = sizeof defaults, .vectors
 static nd_status take_options(nd_retrieval_options *o, const nd_retrieval_options *given)
 {
     *o = defaults;
-    TRY(ndi_options_in(o, sizeof *o, given, "retrieval options"));
-    CHECK(o->reserved == 0, ND_ERR_ARGUMENT, "retrieval options: reserved: got %d, expected 0", (int)o->reserved);
+    TRY(ndi_options_in(o, sizeof *o, given, "nd_retrieval_options"));
+    CHECK(o->reserved == 0, ND_ERR_ARGUMENT, "nd_retrieval_options: reserved: got %d, expected 0", (int)o->reserved);
     return ND_OK;
 }
 
 nd_status nd_retrieval_options_init(nd_retrieval_options *options, size_t size)
 {
-    return ndi_options_init(options, size, &defaults, sizeof defaults, "retrieval options");
+    return ndi_options_init(options, size, &defaults, sizeof defaults, "nd_retrieval_options");
 }
 
 nd_status nd_retrieval_create(nd_retrieval **retrieval, const float *gallery, size_t n, size_t dim, const char *const *names,

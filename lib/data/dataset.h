@@ -25,7 +25,7 @@ int32_t ndi_dataset_repetition_of(const nd_dataset *d, size_t trial);
 /* One trial, channels x samples, selected and normalised. Concurrent, allocates nothing, cannot fail. */
 void ndi_dataset_read(const nd_dataset *d, size_t trial, float *x);
 
-/* Another reference to the same handle; give it back with nd_dataset_free(). */
+/* Another reference to the same handle; given back with ndi_dataset_free() of data/view.h. */
 const nd_dataset *ndi_dataset_ref(const nd_dataset *d);
 
 /* Index of each trial's group ("trial", "image", "concept", "subject", "repetition"), numbered from 0 in order of first appearance. */

@@ -111,18 +111,22 @@ static double place_of(const nd_dataset *d, double time) { return (time - d->sta
 
 static size_t bound(const nd_dataset *d, double index) { return index > 0 ? index < (double)d->n_samples ? (size_t)index : d->n_samples : 0; }
 
-static nd_status no_samples(const nd_dataset *d, const char *what, double start, double end)
+/* The samples with start <= t < end. */
+static nd_status find_span(const nd_dataset *d, const char *what, double start, double end, size_t *first, size_t *stop)
 {
-    return ndi_fail(ND_ERR_ARGUMENT, "%s: no samples from %g to %g s, the dataset has %zu from %g to %g s", what, start, end, d->n_samples, d->start,
-                    d->start + (double)(d->n_samples - 1) / d->rate);
+    CHECK(!isnan(start) && !isnan(end), ND_ERR_ARGUMENT, "%s: its bounds are not numbers", what);
+    *first = bound(d, ceil(place_of(d, start) - 1e-6));
+    *stop = bound(d, ceil(place_of(d, end) - 1e-6));
+    CHECK(*first < *stop, ND_ERR_ARGUMENT, "%s: no samples from %g to %g s, the dataset has %zu from %g to %g s", what, start, end, d->n_samples, d->start,
+          d->start + (double)(d->n_samples - 1) / d->rate);
+    return ND_OK;
 }
 
 nd_status ndi_dataset_window(nd_dataset **out, const nd_dataset *source, double start, double end, size_t step)
 {
     CHECK(step > 0, ND_ERR_ARGUMENT, "window: step 0, expected at least 1");
-    CHECK(!isnan(start) && !isnan(end), ND_ERR_ARGUMENT, "window: its bounds are not numbers");
-    size_t first = bound(source, ceil(place_of(source, start) - 1e-6)), stop = bound(source, ceil(place_of(source, end) - 1e-6));
-    if (first >= stop) return no_samples(source, "window", start, end);
+    size_t first, stop;
+    TRY(find_span(source, "window", start, end, &first, &stop));
     nd_dataset *d;
     TRY(view_for_samples(&d, source, false));
     d->start = source->start + (double)first / source->rate;
@@ -139,9 +143,8 @@ nd_status ndi_dataset_window(nd_dataset **out, const nd_dataset *source, double 
 /* A baseline after a baseline replaces it: (x - a) - mean(x - a) = x - mean(x). */
 nd_status ndi_dataset_baseline(nd_dataset **out, const nd_dataset *source, double start, double end)
 {
-    CHECK(!isnan(start) && !isnan(end), ND_ERR_ARGUMENT, "baseline: its bounds are not numbers");
-    size_t first = bound(source, ceil(place_of(source, start) - 1e-6)), stop = bound(source, floor(place_of(source, end) + 1e-6) + 1);
-    if (first >= stop) return no_samples(source, "baseline", start, end);
+    size_t first, stop;
+    TRY(find_span(source, "baseline", start, end, &first, &stop));
     nd_dataset *d;
     TRY(view_for_samples(&d, source, true));
     for (size_t i = 0; i < d->n_parts; i++) {

@@ -136,7 +136,7 @@ class Dataset(Handle):
         return self._made(lib.nd_dataset_window, self, start, end, step)
 
     def baseline(self, start, end):
-        """Subtracts from each channel of each trial its mean over start <= t <= end, seconds."""
+        """Subtracts from each channel of each trial its mean over start <= t < end, seconds."""
         return self._made(lib.nd_dataset_baseline, self, start, end)
 
     def average(self):
