@@ -47,13 +47,6 @@ char *ndi_strdup(const char *s)
     return copy ? memcpy(copy, s, n) : NULL;
 }
 
-nd_status ndi_new_(void **block, size_t count, size_t size)
-{
-    *block = ndi_alloc(count, size);
-    CHECK(*block, ND_ERR_MEMORY, "out of memory: %zu x %zu bytes", count, size);
-    return ND_OK;
-}
-
 struct arena_block {
     struct arena_block *next;
     size_t used, size;

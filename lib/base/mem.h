@@ -17,7 +17,11 @@ char *ndi_strdup(const char *s);
 bool ndi_mul(size_t a, size_t b, size_t *product);
 
 /* Allocates into a pointer or returns ND_ERR_MEMORY with the size asked for: TRY(ndi_new((void **)&p, n, sizeof *p)). */
-nd_status ndi_new_(void **block, size_t count, size_t size);
+static inline nd_status ndi_new_(void **block, size_t count, size_t size)
+{
+    *block = ndi_alloc(count, size);
+    return *block ? ND_OK : ndi_fail(ND_ERR_MEMORY, "out of memory: %zu x %zu bytes", count, size);
+}
 #define NEW(pointer, count) ndi_new_((void **)&(pointer), (count), sizeof *(pointer))
 
 /* Tests set this: asked before every allocation, true makes it fail. NULL otherwise. */

@@ -9,13 +9,12 @@
 enum { MESSAGE_SIZE = 1024 };
 static _Thread_local char message[MESSAGE_SIZE];
 
-nd_status ndi_fail(nd_status code, const char *format, ...)
+void ndi_say(const char *format, ...)
 {
     va_list arguments;
     va_start(arguments, format);
     ndi_vformat(message, sizeof message, format, arguments);
     va_end(arguments);
-    return code;
 }
 
 nd_status ndi_prefix(nd_status status, const char *format, ...)

@@ -4,8 +4,10 @@
 
 #include "neurodecode/common.h"
 
-/* Stores the message for this thread (no allocation, locale-free) and returns the code: `return ndi_fail(ND_ERR_FORMAT, "…", …)`. */
-nd_status ndi_fail(nd_status code, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* Stores the message for this thread (no allocation, locale-free) and has the value of the code: `return ndi_fail(ND_ERR_FORMAT, "…", …)`. A macro, so that compiler and analyser
+ * see that a failure is not ND_OK. */
+#define ndi_fail(code, ...) (ndi_say(__VA_ARGS__), (nd_status)(code))
+void ndi_say(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /* Puts "prefix: " before the present message, for a caller that knows the file or the field; returns `status` and does nothing when it is ND_OK. */
 nd_status ndi_prefix(nd_status status, const char *format, ...) __attribute__((format(printf, 2, 3)));

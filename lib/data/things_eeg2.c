@@ -23,7 +23,7 @@ static nd_status find_file(text *found, const char *folder, const char *const *p
     }
     text others = { 0 };
     for (size_t i = 1; i < n_places; i++) ndi_text_add(&others, "%s%s/%s%s", i > 1 ? ", " : "", folder, places[i], name);
-    ndi_fail(ND_ERR_IO, "%s: no such file, nor %s", found->s, others.s ? others.s : "elsewhere");
+    ndi_say("%s: no such file, nor %s", found->s, others.s ? others.s : "elsewhere");
     ndi_text_free(&others);
     return ND_ERR_IO;
 }
