@@ -131,7 +131,7 @@ ND_API nd_status nd_dataset_get_data(const nd_dataset *dataset, size_t first, si
 ND_API nd_status nd_dataset_select(nd_dataset **dataset, const nd_dataset *source, const size_t *trials, size_t n_trials);
 
 /** @brief Keeps the channels named, in the order named: names or regions (`frontal`, `central`, `temporal`, `parietal`, `occipital`, of the 10-10 system), separated by
- *  blanks or commas. A name the dataset lacks is an error that lists it. */
+ *  blanks or commas. A channel named twice is taken once; a name the dataset lacks is an error that lists it. */
 ND_API nd_status nd_dataset_select_channels(nd_dataset **dataset, const nd_dataset *source, const char *channels);
 
 /** @brief Keeps the samples with @p start <= t < @p end, seconds, then every @p step -th of them. */

@@ -59,14 +59,16 @@ static nd_status describe_metadata(json_t *about, const content *c, const char *
     return ND_OK;
 }
 
-static nd_status describe(json_t *about, const content *c, const char *path)
+static nd_status describe(json_t *about, content *c, const char *path)
 {
     uint64_t bytes;
+    const char *shown; /* JSON is UTF-8, names of files need not be */
+    TRY(ndi_content_text(c, path, strlen(path), &shown));
     json_t *arrays = json_array();
     TRY(ndi_json_set(about, "arrays", arrays));
     json_t *named = json_object();
     TRY(ndi_json_set(about, "text", named));
-    TRY(ndi_json_set(about, "path", json_string(path)));
+    TRY(ndi_json_set(about, "path", json_string(shown)));
     TRY(ndi_json_set(about, "format", json_string(c->format)));
     TRY(ndi_stream_size(c->streams[0], &bytes));
     TRY(ndi_json_set(about, "bytes", json_integer((json_int_t)bytes)));

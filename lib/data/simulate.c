@@ -109,8 +109,9 @@ static nd_status make_folder(char path[PATH_SIZE])
         if (c != '/' && c != '\0') continue;
         *s = '\0';
         struct stat about;
-        bool there = mkdir(path, 0777) == 0 || (stat(path, &about) == 0 && S_ISDIR(about.st_mode));
-        CHECK(there, ND_ERR_IO, "%s: the folder cannot be made: %s", path, strerror(errno));
+        bool made = mkdir(path, 0777) == 0;
+        int why = errno;
+        CHECK(made || (stat(path, &about) == 0 && S_ISDIR(about.st_mode)), ND_ERR_IO, "%s: the folder cannot be made: %s", path, strerror(why));
         *s = c;
         if (c == '\0') return ND_OK;
     }

@@ -5,6 +5,7 @@
 #include "encoders/encoder.h"
 #include "io/format.h"
 #include "io/json.h"
+#include "math/vec.h"
 
 static const char backbone[] = "brain_backbone.", state_dict[] = "state/";
 
@@ -125,7 +126,9 @@ static nd_status read_tensors(nd_encoder *e, const content *c, const char *path)
     for (int i = 0; i < e->g->n_tensors; i++) {
         const tensor *t = &e->g->tensors[i];
         const array *a = find_array(c, t->name);
-        if (a) TRY(ndi_array_read_f32(a, 0, t->n, ndi_encoder_values(e, t)));
+        if (!a) continue;
+        TRY(ndi_array_read_f32(a, 0, t->n, ndi_encoder_values(e, t)));
+        CHECK(ndi_all_finite(ndi_encoder_values(e, t), t->n), ND_ERR_NUMERIC, "%s: %s: a value is not finite", path, a->name);
     }
     return ND_OK;
 }
