@@ -59,6 +59,11 @@ static void elu_and_gelu_error(void **state)
         double v = (double)x[i], expected = 0.5 * erfc(-v / sqrt(2)) + v * exp(-v * v / 2) / sqrt(2 * 3.14159265358979);
         grad = fmax(grad, fabs((double)y[i] - expected));
     }
+    const float odd[] = { NAN, INFINITY, -INFINITY };
+    ndi_vec->elu(odd, y, 3);
+    assert_true(isnan(y[0]) && isinf(y[1]) && y[2] == -1);
+    ndi_vec->gelu(odd, y, 1);
+    assert_true(isnan(y[0]));
     assert_true(elu < 1.2e-7);
     assert_true(gelu < 4e-7);
     assert_true(grad < 1e-6);

@@ -329,7 +329,92 @@ static void early_stopping(void **state)
     free_world(&w);
 }
 
+/* Sums over a batch need as many partial sums as it has chunks, and a small batch may have more of them than a large one. */
+static void validation_batch_larger_than_the_training_batch(void **state)
+{
+    (void)state;
+    world w;
+    run r;
+    make_world(&w);
+    prepare(&r, 2);
+    r.o.batch_size = 24;
+    r.o.validation_fraction = 0.55;
+    r.o.split_by_image = 1;
+    assert_int_equal(start(&r, &w, 0), ND_OK);
+    assert_int_equal(nd_trainer_run(r.t, NULL, NULL), ND_OK);
+    end(&r);
+    free_world(&w);
+}
+
+static void a_cancel_writes_the_checkpoint_that_is_not_due(void **state)
+{
+    (void)state;
+    world w;
+    run r;
+    stop_at at = { 1 };
+    const char *path = nd_test_temp("cancelled.safetensors");
+    make_world(&w);
+    prepare(&r, 1);
+    r.o.checkpoint = path;
+    r.o.checkpoint_every = 3;
+    assert_int_equal(start(&r, &w, 0), ND_OK);
+    assert_int_equal(nd_trainer_run(r.t, stop, &at), ND_ERR_CANCELLED);
+    assert_int_equal(access(path, R_OK), 0);
+    remove(path);
+    end(&r);
+    free_world(&w);
+}
+
+static void strings_live_as_long_as_their_handle(void **state)
+{
+    (void)state;
+    world w;
+    run r;
+    nd_encoder_info info = { .size = sizeof info };
+    make_world(&w);
+    prepare(&r, 1);
+    assert_int_equal(start(&r, &w, 0), ND_OK);
+    assert_int_equal(nd_encoder_get_info(r.e, &info), ND_OK);
+    assert_null(strstr(info.metadata, "training"));
+    assert_int_equal(nd_trainer_run(r.t, NULL, NULL), ND_OK);
+    assert_null(strstr(info.metadata, "training")); /* what was handed out is still there, unchanged */
+    assert_int_equal(nd_encoder_get_info(r.e, &info), ND_OK);
+    assert_non_null(strstr(info.metadata, "training"));
+    end(&r);
+    free_world(&w);
+}
+
 /* ---- refusals ---- */
+
+static void checkpoints_with_impossible_numbers(void **state)
+{
+    (void)state;
+    world w;
+    const char *path = nd_test_temp("hostile.safetensors");
+    make_world(&w);
+    for (int k = 0; k < 7; k++) {
+        run r, other;
+        prepare(&r, 1);
+        assert_int_equal(start(&r, &w, 1), ND_OK);
+        assert_int_equal(nd_trainer_step(r.t, NULL), ND_OK);
+        double *const numbers_of[] = { &r.t->at.finished, &r.t->at.best_log_scale, &r.t->at.log_scale_v, &r.t->at.epoch, &r.t->at.step_in_epoch, &r.t->at.best_epoch };
+        const double values[] = { NAN, NAN, -1, 1e14, 2.5, 77 };
+        if (k < 6)
+            *numbers_of[k] = values[k];
+        else
+            r.t->v[3] = -1;
+        assert_int_equal(nd_trainer_save(r.t, path), ND_OK);
+        prepare(&other, 1);
+        assert_int_equal(start(&other, &w, 1), ND_OK);
+        assert_int_equal(nd_trainer_resume(other.t, path), ND_ERR_FORMAT);
+        assert_true(other.t->at.step == 0);
+        end(&r);
+        end(&other);
+    }
+    remove(path);
+    free_world(&w);
+}
+
 
 static void refuse(run *r, const world *w, const char *words)
 {
@@ -587,6 +672,10 @@ int main(void)
         cmocka_unit_test(killed_goes_on_to_the_same_bits),
         cmocka_unit_test(works_after_fork),
         cmocka_unit_test(early_stopping),
+        cmocka_unit_test(validation_batch_larger_than_the_training_batch),
+        cmocka_unit_test(a_cancel_writes_the_checkpoint_that_is_not_due),
+        cmocka_unit_test(strings_live_as_long_as_their_handle),
+        cmocka_unit_test(checkpoints_with_impossible_numbers),
         cmocka_unit_test(bad_options),
         cmocka_unit_test(a_step_that_overflows_changes_nothing),
         cmocka_unit_test(checkpoints_of_something_else),

@@ -20,7 +20,8 @@ extern "C" {
  *  - **Ownership**: what you pass is copied. A handle you receive is yours and goes to its `free` exactly once, in any order: handles
  *    that need each other keep hidden references. A `const char *` you receive lives as long as the handle it came from.
  *  - **Threads**: a `const` handle may be used from several threads at once, a non-const one from one at a time. Callbacks run on the
- *    calling thread. Handles made before `fork` may be used in the child.
+ *    calling thread. Handles made before `fork` may be used in the child, if no other thread was inside the
+ *    library at that moment.
  *  - **Structs** that cross the border begin with their `size`. Fill options with their `_init` function; set `size` of a struct that
  *    receives results. NULL options mean all defaults.
  *  - **Text results** are written into a buffer of `capacity` bytes, terminator included; `needed` (may be NULL) receives the size it

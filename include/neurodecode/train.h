@@ -65,7 +65,7 @@ typedef struct nd_train_info {
     double validation_loss;      /**< after the last finished epoch; NaN without validation */
     double best_validation_loss; /**< NaN without validation */
     double learning_rate;        /**< of the next step */
-    double temperature;          /**< of the loss */
+    double temperature;          /**< of the loss, at the last finished step; that of the best epoch is in the loss itself after nd_trainer_take_best() */
     size_t n_train;              /**< trials trained on */
     size_t n_validation;         /**< trials held out */
     int32_t finished;            /**< 1 = all epochs done or stopped early */

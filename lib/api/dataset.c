@@ -1,5 +1,7 @@
 #include "neurodecode/dataset.h"
 
+#include <math.h>
+
 #include "api/handle.h"
 #include "data/import.h"
 #include "data/store.h"
@@ -10,7 +12,9 @@ static const char options_name[] = "nd_dataset_options";
 static nd_status options_in(nd_dataset_options *known, const nd_dataset_options *given)
 {
     *known = ndi_dataset_defaults;
-    return ndi_options_in(known, sizeof *known, given, options_name);
+    TRY(ndi_options_in(known, sizeof *known, given, options_name));
+    CHECK(!isinf(known->start), ND_ERR_ARGUMENT, "%s: start: got %g, expected seconds", options_name, known->start);
+    return ND_OK;
 }
 
 nd_status nd_dataset_options_init(nd_dataset_options *options, size_t size)

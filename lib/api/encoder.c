@@ -33,7 +33,9 @@ nd_status nd_encoder_options_init(nd_encoder_options *options, size_t size) { re
 static nd_status options_in(nd_encoder_options *o, const nd_encoder_options *given)
 {
     *o = defaults;
-    return ndi_options_in(o, sizeof *o, given, "nd_encoder_options");
+    TRY(ndi_options_in(o, sizeof *o, given, "nd_encoder_options"));
+    CHECK(o->reserved == 0, ND_ERR_ARGUMENT, "nd_encoder_options: reserved: got %d, expected 0", (int)o->reserved);
+    return ND_OK;
 }
 
 nd_status nd_encoder_create(nd_encoder **encoder, const char *kind, const nd_encoder_options *options)

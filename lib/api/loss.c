@@ -15,6 +15,7 @@ nd_status nd_loss_create(nd_loss **loss, const char *kind, const nd_loss_options
     *loss = NULL;
     nd_loss_options o = defaults;
     TRY(ndi_options_in(&o, sizeof o, options, "nd_loss_options"));
+    CHECK(o.reserved == 0, ND_ERR_ARGUMENT, "nd_loss_options: reserved: got %d, expected 0", (int)o.reserved);
     return ndi_loss_create(loss, kind, &o);
 }
 

@@ -38,12 +38,12 @@ uint32_t ndi_fp_begin(void)
 {
 #if defined(__SSE2__)
     uint32_t before = _mm_getcsr();
-    _mm_setcsr(before | 0x8040); /* flush to zero, denormals are zero */
+    _mm_setcsr(0x9FC0); /* flush to zero, denormals are zero, round to nearest, no traps: whatever the caller has set */
     return before;
 #elif defined(__aarch64__)
     uint64_t before;
     __asm__ volatile("mrs %0, fpcr" : "=r"(before));
-    __asm__ volatile("msr fpcr, %0" ::"r"(before | (1u << 24)));
+    __asm__ volatile("msr fpcr, %0" ::"r"((uint64_t)1 << 24));
     return (uint32_t)before;
 #else
     return 0;

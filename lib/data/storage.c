@@ -55,18 +55,19 @@ void ndi_storage_free(storage *s)
     ndi_free(s);
 }
 
-nd_status ndi_add_id(ids *set, const char *id, const char *what, size_t *index)
+static nd_status add_text(ids *set, const char *s, size_t n, const char *what, size_t *index)
 {
-    size_t n = strlen(id);
     CHECK(n > 0, ND_ERR_ARGUMENT, "%s: is empty", what);
     for (size_t i = 0; i < n;) {
         utf8proc_int32_t character;
-        utf8proc_ssize_t step = utf8proc_iterate((const utf8proc_uint8_t *)id + i, (utf8proc_ssize_t)(n - i), &character);
+        utf8proc_ssize_t step = utf8proc_iterate((const utf8proc_uint8_t *)s + i, (utf8proc_ssize_t)(n - i), &character);
         CHECK(step > 0, ND_ERR_FORMAT, "%s: is not UTF-8 at byte %zu", what, i);
         i += (size_t)step;
     }
-    return ndi_ids_add(set, id, n, index);
+    return ndi_ids_add(set, s, n, index);
 }
+
+nd_status ndi_add_id(ids *set, const char *id, const char *what, size_t *index) { return add_text(set, id, strlen(id), what, index); }
 
 nd_status ndi_add_number(ids *set, size_t number, size_t *index)
 {
@@ -78,8 +79,9 @@ nd_status ndi_add_number(ids *set, size_t number, size_t *index)
 static nd_status add_channel(storage *s, const char *name, size_t n)
 {
     size_t index, before = s->channels.n;
-    CHECK(n > 0, ND_ERR_ARGUMENT, "channel %zu: its name is empty", before);
-    TRY(ndi_ids_add(&s->channels, name, n, &index));
+    char what[40];
+    ndi_format(what, sizeof what, "name of channel %zu", before);
+    TRY(add_text(&s->channels, name, n, what, &index));
     CHECK(index == before, ND_ERR_ARGUMENT, "channel names: '%s' stands twice", s->channels.items[index]);
     return ND_OK;
 }

@@ -1,4 +1,5 @@
 /* Embedding trials in evaluation mode. What a call needs (threads, workspace) is a session; the encoder keeps the last one, so that the next call allocates nothing. */
+#include <math.h>
 #include <string.h>
 
 #include "encoders/encoder.h"
@@ -51,21 +52,30 @@ static void give_back(const nd_encoder *e, session *s)
     if (!atomic_compare_exchange_strong(&shared->spare, &expected, s)) ndi_session_free(s);
 }
 
-static void embed_batch(const nd_encoder *e, session *s, const float *x, size_t n, float *embeddings)
+static nd_status embed_batch(const nd_encoder *e, session *s, const float *x, size_t n, float *embeddings)
 {
     pass p = { .w = s->w, .B = n, .x = x, .params = e->params, .state = e->state };
     uint32_t before = ndi_fp_begin();
     ndi_forward(&p);
     ndi_fp_end(before);
+    CHECK(ndi_all_finite(ndi_output(&p), n * e->s.dim), ND_ERR_NUMERIC, "embed: an embedding is not finite; are the samples too large, or the weights?");
     memcpy(embeddings, ndi_output(&p), n * e->s.dim * sizeof *embeddings);
+    return ND_OK;
 }
 
 static nd_status check_finite(const nd_encoder *e, const float *x, size_t n)
 {
     size_t T = e->s.samples, rows = n * e->s.channels;
-    if (ndi_all_finite(x, rows * T)) return ND_OK;
+    uint32_t before = ndi_fp_begin(); /* no traps of the caller's */
+    bool finite = ndi_all_finite(x, rows * T);
+    ndi_fp_end(before);
+    if (finite) return ND_OK;
     size_t row = 0;
-    while (row + 1 < rows && ndi_all_finite(x + row * T, T)) row++;
+    for (size_t k = 0; row + 1 < rows && isfinite(x[row * T + k]);)
+        if (++k == T) {
+            k = 0;
+            row++;
+        }
     return ndi_fail(ND_ERR_NUMERIC, "embed: trial %zu, channel %zu: a sample is not finite", row / e->s.channels, row % e->s.channels);
 }
 
@@ -76,12 +86,13 @@ nd_status ndi_encoder_embed(const nd_encoder *e, const float *x, size_t n, float
     session *s;
     TRY(take_session(e, n, &s));
     size_t size = e->s.channels * e->s.samples;
-    for (size_t first = 0; first < n; first += MAX_BATCH) {
+    nd_status status = ND_OK;
+    for (size_t first = 0; first < n && status == ND_OK; first += MAX_BATCH) {
         size_t count = n - first < MAX_BATCH ? n - first : MAX_BATCH;
-        embed_batch(e, s, x + first * size, count, embeddings + first * e->s.dim);
+        status = embed_batch(e, s, x + first * size, count, embeddings + first * e->s.dim);
     }
     give_back(e, s);
-    return ND_OK;
+    return status;
 }
 
 typedef struct reading {
@@ -106,7 +117,7 @@ static nd_status embed_all(const nd_encoder *e, session *s, const nd_dataset *d,
         r.first = first;
         ndi_pool_run(s->threads, count, read_trial, &r);
         TRY(check_finite(e, s->x, count));
-        embed_batch(e, s, s->x, count, embeddings + first * e->s.dim);
+        TRY(embed_batch(e, s, s->x, count, embeddings + first * e->s.dim));
         TRY(ndi_progress_at(p, first + count));
     }
     return ND_OK;

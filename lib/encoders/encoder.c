@@ -9,12 +9,11 @@ static nd_status refresh_meta_text(nd_encoder *e)
 {
     text t = { 0 };
     nd_status status = ndi_json_dump(e->meta, &t);
-    if (status != ND_OK) {
-        ndi_text_free(&t);
-        return status;
-    }
-    ndi_free(e->meta_text);
-    e->meta_text = t.s;
+    const char *copy = status == ND_OK ? ndi_arena_text(&e->texts, t.s, t.n) : NULL;
+    ndi_text_free(&t);
+    if (status != ND_OK) return status;
+    CHECK(copy, ND_ERR_MEMORY, "encoder: out of memory");
+    e->meta_text = copy;
     return ND_OK;
 }
 
@@ -36,7 +35,7 @@ static nd_status build_graph(nd_encoder *e)
     return ND_OK;
 }
 
-nd_status ndi_encoder_create(nd_encoder **out, const encoder_kind *kind, const nd_encoder_options *o)
+nd_status ndi_encoder_plan(nd_encoder **out, const encoder_kind *kind, const nd_encoder_options *o)
 {
     CHECK(o->n_channels > 0 && o->n_channels < MAX_EXTENT && o->n_samples > 0 && o->n_samples < MAX_EXTENT, ND_ERR_ARGUMENT,
           "%s: channels x samples: got %zu x %zu, expected 1 to %d each", kind->name, o->n_channels, o->n_samples, MAX_EXTENT - 1);
@@ -52,9 +51,6 @@ nd_status ndi_encoder_create(nd_encoder **out, const encoder_kind *kind, const n
     e->s.samples = o->n_samples;
     e->s.dim = o->embed_dim;
     GO(build_graph(e));
-    GO(NEW(e->params, e->g->n_params));
-    GO(NEW(e->state, e->g->n_state + 1));
-    ndi_graph_init(e->g, o->seed, e->params, e->state);
     text params = { 0 };
     ndi_spec_format(&e->s, &params);
     e->params_text = params.s;
@@ -67,6 +63,26 @@ nd_status ndi_encoder_create(nd_encoder **out, const encoder_kind *kind, const n
 done:
     ndi_encoder_free(e);
     return status;
+}
+
+nd_status ndi_encoder_allocate(nd_encoder *e)
+{
+    TRY(NEW(e->params, e->g->n_params));
+    return NEW(e->state, e->g->n_state + 1);
+}
+
+nd_status ndi_encoder_create(nd_encoder **out, const encoder_kind *kind, const nd_encoder_options *o)
+{
+    nd_encoder *e;
+    TRY(ndi_encoder_plan(&e, kind, o));
+    nd_status status = ndi_encoder_allocate(e);
+    if (status != ND_OK) {
+        ndi_encoder_free(e);
+        return status;
+    }
+    ndi_graph_init(e->g, o->seed, e->params, e->state);
+    *out = e;
+    return ND_OK;
 }
 
 static json_t *dataset_meta(const nd_dataset *d)
@@ -113,7 +129,7 @@ void ndi_encoder_free(nd_encoder *e)
     ndi_free(e->params);
     ndi_free(e->state);
     ndi_free(e->params_text);
-    ndi_free(e->meta_text);
+    ndi_arena_free(&e->texts);
     json_decref(e->meta);
     ndi_free(e);
 }

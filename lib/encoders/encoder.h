@@ -61,11 +61,15 @@ struct nd_encoder {
     float *params, *state;
     int32_t n_threads;
     json_t *meta;                    /* object */
-    char *params_text, *meta_text;
+    char *params_text;
+    const char *meta_text;           /* in `texts`, where earlier ones stay: callers may still hold them */
+    arena texts;
     _Atomic(struct session *) spare; /* what the last embed used, for the next */
 };
 
 nd_status ndi_encoder_create(nd_encoder **e, const encoder_kind *kind, const nd_encoder_options *o);
+nd_status ndi_encoder_plan(nd_encoder **e, const encoder_kind *kind, const nd_encoder_options *o); /* the same without values, for who reads them from a file */
+nd_status ndi_encoder_allocate(nd_encoder *e);                                                     /* its values, all zero */
 nd_status ndi_encoder_create_for(nd_encoder **e, const encoder_kind *kind, const nd_dataset *d, const nd_encoder_options *o);
 nd_encoder *ndi_encoder_ref(nd_encoder *e);
 void ndi_encoder_free(nd_encoder *e);

@@ -1,5 +1,5 @@
 /* Encoders in files. Ours are safetensors whose metadata say everything; foreign ones are PyTorch state dicts whose tensors are found by name. */
-#include <stdlib.h>
+#include <math.h>
 #include <string.h>
 
 #include "encoders/encoder.h"
@@ -19,7 +19,7 @@ static void put_tensors(const nd_encoder *e, put_array *arrays, int64_t *counter
         a->name = t->name;
         a->n_dims = t->n_dims;
         memcpy(a->shape, t->shape, t->n_dims * sizeof *a->shape);
-        counters[i] = (int64_t)ndi_encoder_values(e, t)[0];
+        if (t->counter) counters[i] = (int64_t)ndi_encoder_values(e, t)[0];
         a->type = t->counter ? DTYPE_I64 : DTYPE_F32;
         a->data = t->counter ? (const void *)&counters[i] : (const void *)ndi_encoder_values(e, t);
     }
@@ -81,56 +81,78 @@ static void add_shape(text *t, size_t n_dims, const size_t *dims)
 
 static bool same_shape(const tensor *t, const array *a) { return t->n_dims == a->n_dims && memcmp(t->shape, a->shape, t->n_dims * sizeof *t->shape) == 0; }
 
-static void list_missing_and_misshapen(const nd_encoder *e, const content *c, text *problems)
+/* Problems with a file, the first few in words. */
+typedef struct problems {
+    text words;
+    size_t n;
+} problems;
+
+enum { MOST_TOLD = 6 };
+
+/* Says whether this one is to be described. */
+static bool tell(problems *p) { return p->n++ < MOST_TOLD; }
+
+static void compare_tensors(const nd_encoder *e, const array *const *found, problems *p)
 {
     for (int i = 0; i < e->g->n_tensors; i++) {
         const tensor *t = &e->g->tensors[i];
-        const array *a = find_array(c, t->name);
-        if (!a && !t->counter) ndi_text_add(problems, "; %s is missing", t->name);
-        if (!a || same_shape(t, a)) continue;
-        ndi_text_add(problems, "; %s has shape ", t->name);
-        add_shape(problems, a->n_dims, a->shape);
-        ndi_text_add(problems, ", expected ");
-        add_shape(problems, t->n_dims, t->shape);
+        const array *a = found[i];
+        if (!a && !t->counter && tell(p)) ndi_text_add(&p->words, "; %s is missing", t->name);
+        if (!a || same_shape(t, a) || !tell(p)) continue;
+        ndi_text_add(&p->words, "; %s has shape ", t->name);
+        add_shape(&p->words, a->n_dims, a->shape);
+        ndi_text_add(&p->words, ", expected ");
+        add_shape(&p->words, t->n_dims, t->shape);
     }
 }
 
 /* What the file has and the encoder lacks. A file with a folder "state/" may hold other things beside it. */
-static void list_extra(const nd_encoder *e, const content *c, text *problems)
+static void find_extra(const nd_encoder *e, const content *c, const array *const *found, problems *p)
 {
     bool folder = false;
     for (size_t i = 0; i < c->n_arrays; i++) folder |= strncmp(c->arrays[i].name, state_dict, strlen(state_dict)) == 0;
     for (size_t i = 0; i < c->n_arrays; i++) {
-        const char *name = c->arrays[i].name;
-        if (folder && strncmp(name, state_dict, strlen(state_dict)) != 0) continue;
-        bool known = false;
-        for (int k = 0; k < e->g->n_tensors && !known; k++) known = find_array(c, e->g->tensors[k].name) == &c->arrays[i];
-        if (!known) ndi_text_add(problems, "; %s is not part of this encoder", name);
+        const array *a = &c->arrays[i];
+        bool known = folder && strncmp(a->name, state_dict, strlen(state_dict)) != 0;
+        for (int k = 0; k < e->g->n_tensors && !known; k++) known = found[k] == a;
+        if (!known && tell(p)) ndi_text_add(&p->words, "; %s is not part of this encoder", a->name);
     }
 }
 
-static nd_status check_tensors(const nd_encoder *e, const content *c, const char *path)
+static nd_status check_tensors(const nd_encoder *e, const content *c, const array *const *found, const char *path)
 {
-    text problems = { 0 };
-    list_missing_and_misshapen(e, c, &problems);
-    list_extra(e, c, &problems);
-    nd_status status = ndi_text_status(&problems);
-    if (status == ND_OK && problems.n > 0) status = ndi_fail(ND_ERR_FORMAT, "%s: does not fit encoder %s: %s", path, e->s.kind->name, problems.s + 2);
-    ndi_text_free(&problems);
+    problems p = { 0 };
+    compare_tensors(e, found, &p);
+    find_extra(e, c, found, &p);
+    if (p.n > MOST_TOLD) ndi_text_add(&p.words, "; and %zu more", p.n - MOST_TOLD);
+    nd_status status = ndi_text_status(&p.words);
+    if (status == ND_OK && p.n > 0) status = ndi_fail(ND_ERR_FORMAT, "%s: does not fit encoder %s: %s", path, e->s.kind->name, p.words.s + 2);
+    ndi_text_free(&p.words);
     return status;
 }
 
-static nd_status read_tensors(nd_encoder *e, const content *c, const char *path)
+static nd_status copy_tensors(nd_encoder *e, const array *const *found, const char *path)
 {
-    TRY(check_tensors(e, c, path));
     for (int i = 0; i < e->g->n_tensors; i++) {
         const tensor *t = &e->g->tensors[i];
-        const array *a = find_array(c, t->name);
-        if (!a) continue;
-        TRY(ndi_array_read_f32(a, 0, t->n, ndi_encoder_values(e, t)));
-        CHECK(ndi_all_finite(ndi_encoder_values(e, t), t->n), ND_ERR_NUMERIC, "%s: %s: a value is not finite", path, a->name);
+        if (!found[i]) continue;
+        TRY(ndi_array_read_f32(found[i], 0, t->n, ndi_encoder_values(e, t)));
+        CHECK(ndi_all_finite(ndi_encoder_values(e, t), t->n), ND_ERR_NUMERIC, "%s: %s: a value is not finite", path, found[i]->name);
     }
     return ND_OK;
+}
+
+/* The values of a planned encoder. Its memory is taken only when the file holds what fills it. */
+static nd_status read_tensors(nd_encoder *e, const content *c, const char *path)
+{
+    const array **found;
+    TRY(NEW(found, (size_t)e->g->n_tensors));
+    for (int i = 0; i < e->g->n_tensors; i++) found[i] = find_array(c, e->g->tensors[i].name);
+    nd_status status = check_tensors(e, c, found, path);
+    if (status == ND_OK) status = ndi_encoder_allocate(e);
+    if (status == ND_OK) status = copy_tensors(e, found, path);
+    ndi_free(found);
+    return status;
 }
 
 static const char *text_of(const json_t *o, const char *key) { return json_string_value(json_object_get(o, key)); }
@@ -138,7 +160,8 @@ static const char *text_of(const json_t *o, const char *key) { return json_strin
 static size_t size_of(const json_t *o, const char *key)
 {
     const char *s = text_of(o, key);
-    return s ? (size_t)strtoull(s, NULL, 10) : 0;
+    double value = 0;
+    return s && ndi_parse_double(s, s + strlen(s), &value) && value >= 0 && value < 1e15 && value == floor(value) ? (size_t)value : 0;
 }
 
 static nd_status agree(const char *path, const char *what, size_t wanted, size_t found)
@@ -162,7 +185,7 @@ static nd_status create_described(nd_encoder **e, const json_t *o, const char *p
     TRY(agree(path, "channels", given->n_channels, options.n_channels));
     TRY(agree(path, "samples", given->n_samples, options.n_samples));
     TRY(agree(path, "embedding size", given->embed_dim, options.embed_dim));
-    TRY(ndi_prefix(ndi_encoder_create(e, kind, &options), "%s", path));
+    TRY(ndi_prefix(ndi_encoder_plan(e, kind, &options), "%s", path));
     json_t *parsed;
     TRY(ndi_json_parse(&parsed, meta, strlen(meta), path));
     if (!json_is_object(parsed)) {
@@ -230,7 +253,7 @@ nd_status ndi_encoder_open_weights(nd_encoder **encoder, const encoder_kind *kin
     text params = { 0 };
     TRY(ndi_content_open(&c, path));
     nd_status status = infer(kind, c, path, &o, &params);
-    if (status == ND_OK) status = ndi_prefix(ndi_encoder_create(&e, kind, &o), "%s", path);
+    if (status == ND_OK) status = ndi_prefix(ndi_encoder_plan(&e, kind, &o), "%s", path);
     if (status == ND_OK) status = read_tensors(e, c, path);
     ndi_text_free(&params);
     ndi_content_free(c);

@@ -22,7 +22,7 @@ nd_status ndi_loss_create(nd_loss **out, const char *kind, const nd_loss_options
 {
     const loss_kind *row = find_kind(kind);
     CHECK(row, ND_ERR_ARGUMENT, "loss: got '%s', expected infonce", kind);
-    CHECK(o->temperature > 0 && isfinite(o->temperature), ND_ERR_ARGUMENT, "loss: temperature: got %g, expected a positive number", o->temperature);
+    CHECK(o->temperature >= 1e-6 && o->temperature <= 1e6, ND_ERR_ARGUMENT, "loss: temperature: got %g, expected 1e-6 to 1e6", o->temperature);
     CHECK(o->vectors == ND_VECTOR_L2 || o->vectors == ND_VECTOR_CENTRED_L2, ND_ERR_ARGUMENT, "loss: vectors: got %d, expected 0 or 1", (int)o->vectors);
     nd_loss *loss;
     TRY(NEW(loss, 1));
@@ -84,7 +84,10 @@ void ndi_loss_space_free(loss_space *s)
 
 static nd_status check_rows(const float *x, size_t n, size_t dim, const char *name)
 {
-    for (size_t i = 0; i < n; i++) CHECK(ndi_all_finite(x + i * dim, dim), ND_ERR_NUMERIC, "loss: %s: row %zu is not finite", name, i);
+    for (size_t i = 0; i < n; i++) {
+        CHECK(ndi_all_finite(x + i * dim, dim), ND_ERR_NUMERIC, "loss: %s: row %zu is not finite", name, i);
+        CHECK(ndi_dot_f64(x + i * dim, x + i * dim, dim) < 1e74, ND_ERR_NUMERIC, "loss: %s: row %zu is longer than 1e37", name, i);
+    }
     return ND_OK;
 }
 

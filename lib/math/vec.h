@@ -1,5 +1,5 @@
 /* Element-wise kernels with run-time dispatch: one source (vec_kernels.c) compiled for several instruction sets, one table chosen at load. All give the same bits on
- * every instruction set: sums run over 16 fixed lanes, products and sums are rounded separately. */
+ * every instruction set: sums run over 32 fixed lanes, products and sums are rounded separately. */
 #ifndef NDI_VEC_H
 #define NDI_VEC_H
 

@@ -27,7 +27,8 @@ static inline float from_bits(uint32_t bits)
 static inline float exp1(float x)
 {
     const float lowest = -87.33654f, highest = 88.72283f;
-    float c = x < lowest ? lowest : x > highest ? highest : x;
+    float c = x > lowest ? x : lowest; /* a NaN too */
+    c = c < highest ? c : highest;
     const float magic = 12582912.0f; /* 1.5 * 2^23: adding it rounds to a whole number */
     float n = (c * 1.44269504f + magic) - magic;
     float r = (c - n * 0.693359375f) - n * -2.12194440e-4f;
@@ -64,7 +65,7 @@ static void k_exp(const float *x, float *y, size_t n)
 static void k_elu(const float *x, float *y, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
-        float e = exp1(x[i] < 0 ? x[i] : 0.0f) - 1.0f;
+        float e = exp1(x[i] > 0 ? 0.0f : x[i]) - 1.0f;
         y[i] = x[i] > 0 ? x[i] : e;
     }
 }

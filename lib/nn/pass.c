@@ -46,7 +46,8 @@ static size_t lay_out(workspace *w)
     w->scratch_stride = padded(scratch);
     w->partial_stride = padded(partial);
     w->scratch = part(w, &used, w->scratch_stride * ndi_pool_threads(w->threads));
-    w->partial = part(w, &used, w->partial_stride * ndi_chunks(w->capacity));
+    size_t chunks = w->capacity < MAX_CHUNKS ? w->capacity : MAX_CHUNKS; /* a smaller batch may have more chunks than the largest */
+    w->partial = part(w, &used, w->partial_stride * chunks);
     w->detour_stride = padded(detour);
     w->detour = part(w, &used, 2 * w->detour_stride);
     return used;

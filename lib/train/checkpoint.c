@@ -4,6 +4,7 @@
 
 #include "io/format.h"
 #include "io/json.h"
+#include "math/vec.h"
 #include "train/trainer.h"
 
 enum { N_NUMBERS = sizeof(numbers) / sizeof(double), N_BLOCKS = 6 };
@@ -33,15 +34,22 @@ static uint64_t hash_trials(const nd_dataset *d)
     return hash;
 }
 
+static uint64_t hash_channels(const nd_dataset *d)
+{
+    uint64_t hash = NDI_HASH_START;
+    for (size_t i = 0; i < ndi_dataset_channels(d); i++) hash = ndi_hash(hash, ndi_dataset_channel(d, i), strlen(ndi_dataset_channel(d, i)) + 1);
+    return hash;
+}
+
 /* What must agree, as JSON text with an object of texts: every choice that the coming steps depend on. Threads and paths may change. */
 static nd_status describe(const nd_trainer *t, json_t **description)
 {
     const nd_train_options *o = &t->o;
     const nd_loss_options *l = &t->loss->options;
-    char text_of[19][64];
-    const char *names[19] = { "bank", "trials", "trained_on", "validated_on", "batch_size", "learning_rate", "min_learning_rate", "weight_decay", "betas", "clip_norm",
+    char text_of[21][64];
+    const char *names[21] = { "bank", "trials", "trained_on", "validated_on", "batch_size", "learning_rate", "min_learning_rate", "weight_decay", "betas", "clip_norm",
                               "validation", "schedule", "warmup_steps", "plateau", "seed", "loss", "channels_samples_dim",
-                              "epochs", "images" };
+                              "epochs", "images", "input", "channels" };
     size_t k = 0;
 #define SAY(...) ndi_format(text_of[k++], sizeof text_of[0], __VA_ARGS__)
     SAY("%016llx", (unsigned long long)ndi_bank_hash(t->bank));
@@ -63,6 +71,8 @@ static nd_status describe(const nd_trainer *t, json_t **description)
     SAY("%zu %zu %zu", t->encoder->s.channels, t->encoder->s.samples, t->encoder->s.dim);
     SAY("%u stopping after %u", o->epochs, o->patience);
     SAY("%016llx", (unsigned long long)hash_trials(t->dataset));
+    SAY("%.9g per second from %.9g s, normalised by rule %d", ndi_dataset_rate(t->dataset), ndi_dataset_start(t->dataset), (int)ndi_dataset_normalised(t->dataset));
+    SAY("%016llx", (unsigned long long)hash_channels(t->dataset));
 #undef SAY
     json_t *d = json_pack("{s:s, s:s}", "encoder", t->encoder->s.kind->name, "params", t->encoder->params_text);
     nd_status status = d ? ND_OK : ndi_fail(ND_ERR_MEMORY, "checkpoint: out of memory");
@@ -149,6 +159,9 @@ static nd_status read_blocks(const content *c, const block *blocks, float *room,
         a = ndi_content_array(c, blocks[i].name);
         CHECK(a && a->n == blocks[i].n, ND_ERR_FORMAT, "%s: %s: %zu values, expected %zu", path, blocks[i].name, a ? a->n : 0, blocks[i].n);
         TRY(ndi_array_read_f32(a, 0, a->n, room));
+        CHECK(ndi_all_finite(room, a->n), ND_ERR_FORMAT, "%s: %s: a value is not finite", path, blocks[i].name);
+        bool squares = strcmp(blocks[i].name, "adam_v") == 0;
+        for (size_t k = 0; squares && k < a->n; k++) CHECK(room[k] >= 0, ND_ERR_FORMAT, "%s: adam_v: value %zu is %g, a mean of squares", path, k, (double)room[k]);
     }
     return ND_OK;
 }
@@ -161,7 +174,12 @@ static nd_status check_numbers(const nd_trainer *t, const numbers *a, const char
         CHECK(counts[i] >= 0 && counts[i] < 1e15 && counts[i] == floor(counts[i]), ND_ERR_FORMAT, "%s: numbers: count %zu is %g", path, i, counts[i]);
     CHECK(a->step_in_epoch < (double)t->steps_per_epoch && a->step == a->epoch * (double)t->steps_per_epoch + a->step_in_epoch, ND_ERR_FORMAT,
           "%s: numbers: step %g of epoch %g, %g in all, do not agree", path, a->step_in_epoch, a->epoch, a->step);
-    CHECK(isfinite(a->log_scale) && fabs(a->log_scale) < 700, ND_ERR_FORMAT, "%s: numbers: log scale is %g", path, a->log_scale);
+    CHECK(a->epoch <= t->o.epochs && a->best_epoch <= a->epoch, ND_ERR_FORMAT, "%s: numbers: epoch %g, the best is %g, of %u", path, a->epoch, a->best_epoch, t->o.epochs);
+    CHECK(a->finished == 0 || a->finished == 1, ND_ERR_FORMAT, "%s: numbers: finished is %g", path, a->finished);
+    const double scales[] = { a->log_scale, a->best_log_scale, a->log_scale_m, a->log_scale_v, a->epoch_loss };
+    for (size_t i = 0; i < COUNT(scales); i++)
+        CHECK(isfinite(scales[i]) && fabs(scales[i]) < 1e6, ND_ERR_FORMAT, "%s: numbers: scale %zu is %g", path, i, scales[i]);
+    CHECK(a->log_scale_v >= 0 && fabs(a->log_scale) < 14 && fabs(a->best_log_scale) < 14, ND_ERR_FORMAT, "%s: numbers: log scale is %g", path, a->log_scale);
     return ND_OK;
 }
 

@@ -25,7 +25,7 @@ static double plateau(const nd_train_options *o, const standing *s) { return o->
 /* The reference hands the validation loss to a cosine with warm restarts of period 10 as if it were the epoch: the rate depends on the last validation loss alone. */
 static double reference(const nd_train_options *o, const standing *s)
 {
-    if (isnan(s->validation_loss)) return o->learning_rate;
+    if (!isfinite(s->validation_loss)) return o->learning_rate;
     double position = fmod(s->validation_loss, 10);
     return o->min_learning_rate + (o->learning_rate - o->min_learning_rate) * (1 + cos(pi * position / 10)) / 2;
 }

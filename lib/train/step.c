@@ -67,7 +67,7 @@ static nd_status train_batch(nd_trainer *t, double *loss)
     size_t n_params = e->g->n_params;
     gather(t, batch_trials(t), t->o.batch_size);
     memcpy(t->new_state, e->state, e->g->n_state * sizeof *e->state);
-    pass p = { .w = t->w, .B = t->o.batch_size, .training = true, .seed = t->o.seed, .step = (uint32_t)t->at.step, .x = t->x, .params = e->params, .state = e->state,
+    pass p = { .w = t->w, .B = t->o.batch_size, .training = true, .seed = t->o.seed, .step = (uint32_t)(uint64_t)t->at.step, .x = t->x, .params = e->params, .state = e->state,
                .new_state = t->new_state, .grads = t->grads };
     ndi_forward(&p);
     loss_call c = loss_of_batch(t, &p, ndi_output_grad(&p));
@@ -117,7 +117,7 @@ static void end_epoch(nd_trainer *t)
     a->train_loss = a->epoch_loss / (double)t->steps_per_epoch;
     a->epoch_loss = 0;
     a->validation_loss = t->n_validation ? validate(t) : NAN;
-    bool better = t->n_validation == 0 || a->best_epoch == 0 || a->validation_loss < a->best_validation_loss;
+    bool better = t->n_validation == 0 || a->best_epoch == 0 || isnan(a->best_validation_loss) || a->validation_loss < a->best_validation_loss;
     a->stale_epochs = better ? 0 : a->stale_epochs + 1;
     a->plateau_stale = better ? 0 : a->plateau_stale + 1;
     if (better) keep_best(t);
@@ -162,12 +162,13 @@ static json_t *number_or_null(double x) { return isfinite(x) ? json_real(x) : js
 /* What a saved encoder says of its training. */
 static nd_status record(nd_trainer *t)
 {
-    char hash[24];
+    char hash[24], seed[24];
+    ndi_format(seed, sizeof seed, "%llu", (unsigned long long)t->o.seed);
     ndi_format(hash, sizeof hash, "%016llx", (unsigned long long)ndi_bank_hash(t->bank));
-    json_t *o = json_pack("{s:s, s:s, s:I, s:I, s:I, s:I, s:s, s:o, s:o, s:I, s:f}", "bank", ndi_bank_layer_name(t->bank, 0), "bank_hash", hash, "n_train",
+    json_t *o = json_pack("{s:s, s:s, s:I, s:I, s:I, s:I, s:s, s:o, s:o, s:s, s:f}", "bank", ndi_bank_layer_name(t->bank, 0), "bank_hash", hash, "n_train",
                           (json_int_t)t->n_train, "n_validation", (json_int_t)t->n_validation, "epochs", (json_int_t)t->at.epoch, "best_epoch", (json_int_t)t->at.best_epoch, "split",
                           t->o.split_by_image ? "image" : "concept", "validation_loss", number_or_null(t->at.best_validation_loss), "train_loss", number_or_null(t->at.train_loss),
-                          "seed", (json_int_t)t->o.seed, "temperature", exp(-t->at.best_log_scale));
+                          "seed", seed, "temperature", exp(-t->at.best_log_scale));
     return ndi_encoder_set_meta(t->encoder, "training", o);
 }
 
@@ -178,9 +179,7 @@ static nd_status fit(nd_trainer *t, progress *p)
     TRY(NEW(targets, t->n_train + 1));
     for (size_t i = 0; i < t->n_train; i++) targets[i] = ndi_bank_vectors(t->bank, 0) + t->rows[t->train[i]] * dim;
     fit_data data = { t->dataset, t->train, t->n_train, targets, t->threads, p };
-    uint32_t before = ndi_fp_begin();
     nd_status status = t->encoder->s.kind->fit(t->encoder, &data);
-    ndi_fp_end(before);
     ndi_free(targets);
     if (status == ND_OK) t->at.finished = 1;
     return status;
@@ -203,10 +202,11 @@ static nd_status steps(nd_trainer *t, progress *p)
 {
     while (t->at.finished == 0) {
         TRY(ndi_trainer_step(t, NULL));
-        bool epoch_ended = t->at.step_in_epoch == 0;
-        if (epoch_ended && t->o.checkpoint && (t->at.finished > 0 || (uint64_t)t->at.epoch % t->o.checkpoint_every == 0)) TRY(ndi_trainer_save(t, t->o.checkpoint));
+        bool due = t->at.step_in_epoch == 0 && (t->at.finished > 0 || (uint64_t)t->at.epoch % t->o.checkpoint_every == 0);
+        if (due && t->o.checkpoint) TRY(ndi_trainer_save(t, t->o.checkpoint));
         nd_status status = tell(t, p);
-        if (status == ND_ERR_CANCELLED && t->o.checkpoint && !epoch_ended) TRY(ndi_trainer_save(t, t->o.checkpoint));
+        if (status == ND_ERR_CANCELLED && t->o.checkpoint && !due) TRY(ndi_trainer_save(t, t->o.checkpoint));
+        if (status == ND_ERR_CANCELLED) return ndi_fail(ND_ERR_CANCELLED, "train: cancelled by the caller");
         TRY(status);
     }
     return ndi_trainer_take_best(t);

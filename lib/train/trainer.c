@@ -73,8 +73,8 @@ static nd_status split(nd_trainer *t)
         n_held = (size_t)floor(t->o.validation_fraction * (double)n_groups + 0.5);
         if (n_held == 0) n_held = 1;
         if (n_held >= n_groups) {
-            status = ndi_fail(ND_ERR_ARGUMENT, "train: %zu %s for a validation fraction of %g, expected at least 2", n_groups, t->o.split_by_image ? "images" : "concepts",
-                              t->o.validation_fraction);
+            status = ndi_fail(ND_ERR_ARGUMENT, "train: a validation fraction of %g leaves none of %zu %s to train on", t->o.validation_fraction, n_groups,
+                              t->o.split_by_image ? "images" : "concepts");
             goto done;
         }
     }
