@@ -1,7 +1,9 @@
 """The command line tool and the examples on a small simulated world: results, exit statuses 0, 1 and 2, messages, and that a failure leaves no file behind. NEURODECODE names the tool."""
+import array
 import json
 import os
 import pathlib
+import struct
 import subprocess
 import tempfile
 import unittest
@@ -12,6 +14,17 @@ WORLD = ("--concepts 40 --images-per-concept 5 --test 20 --train-repetitions 2 -
 
 def run(*words, **extra):
     return subprocess.run([TOOL, *map(str, words)], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=300, env={**os.environ, **extra})
+
+
+def write_npy(path, *shape):
+    """Float32 numbers that go up and down, without NumPy."""
+    n = 1
+    for extent in shape:
+        n *= extent
+    header = repr({"descr": "<f4", "fortran_order": False, "shape": shape}).encode()
+    header += b" " * (-(len(header) + 11) % 64) + b"\n"
+    path.write_bytes(b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header + array.array("f", ((i * 7919 % 1009) / 1009 for i in range(n))).tobytes())
+    return path
 
 
 class Tool(unittest.TestCase):
@@ -40,7 +53,7 @@ class Tool(unittest.TestCase):
         self.assertEqual(done.stdout, "")
         for text in expected:
             self.assertIn(str(text), done.stderr)
-        if status == 1:
+        if words:
             self.assertEqual(len(done.stderr.strip().splitlines()), 1, done.stderr)
         self.assertEqual(sorted(self.folder.rglob("*")), before, "a failure left files behind")
 
@@ -97,6 +110,65 @@ class Tool(unittest.TestCase):
     def test_no_half_written_output(self):
         self.fails(1, ["train", self.world, "--embeddings", "aligned", "--epochs", 1, "--batch", 32, "--quiet", "-o", self.folder / "absent/model.safetensors"], "absent")
         self.fails(1, ["train", self.world, "--embeddings", "absent", "--quiet", "-o", self.folder / "new.safetensors"], "absent")
+
+    def test_encoder_and_bank_must_fit(self):
+        data, narrow = write_npy(self.folder / "eeg.npy", 10, 17, 100), write_npy(self.folder / "seven.npy", 10, 7, 100)
+        fits, longer = write_npy(self.folder / "bank16.npy", 10, 16), write_npy(self.folder / "bank17.npy", 10, 17)
+        start = ["evaluate", "--model", self.model, "--data"]
+        self.succeeds(*start, data, "--bank", fits)
+        self.fails(1, [*start, data, "--bank", longer], longer, "vectors of 17", f"the encoder {self.model} gives 16")
+        self.fails(1, [*start, narrow, "--bank", fits], narrow, "7 x 100", "17 x 100")
+        other = self.folder / "seventeen.safetensors"
+        self.succeeds("train", "--data", data, "--bank", longer, "--encoder", "ridge", "-o", other)
+        for option in ("--model", "--compare"):
+            self.fails(1, [*start, data, "--bank", fits, option, other, "--quiet"], "vectors of 16", f"{other} gives 17")
+        self.succeeds("evaluate", "--cross", "trial", "--params", "penalty=100", "--data", data, "--bank", fits, "--compare", longer)
+
+    def test_protocol(self):
+        def protocol(*words):
+            model = self.folder / "protocol.safetensors"
+            self.succeeds("train", self.world, "--embeddings", "aligned", "-o", model, *words)
+            return json.loads(self.succeeds("evaluate", self.world, "--model", model, "--json", "--quiet"))["protocol"]
+        ridge = protocol("--encoder", "ridge", "--params", "penalty=100")
+        self.assertEqual(ridge["model_selection"], "closed form, no selection")
+        self.assertIn("penalty=100", ridge["params"])
+        self.assertEqual((ridge["embedding_size"], ridge["every"], ridge["partition"]), (16, 1, "test partition"))
+        last = protocol("--validation-fraction", 0, "--epochs", 1, "--batch", 32)
+        self.assertEqual(last["model_selection"], "last epoch, no selection")
+        self.assertEqual(self.evaluate("--baseline", "0:0.1")["protocol"]["baseline"], [0, 0.1])
+        self.assertIn("validation loss", self.evaluate()["protocol"]["model_selection"])
+
+    def test_outputs_are_checked_before_the_work(self):
+        data, bank = write_npy(self.folder / "in.npy", 10, 17, 100), write_npy(self.folder / "vectors.npy", 10, 16)
+        (self.folder / "link.safetensors").hardlink_to(bank)
+        self.fails(1, ["evaluate", self.world, "--model", self.model, "--ranks", self.folder / "ranks.foo"], "ranks.foo")
+        self.fails(1, ["evaluate", self.world, "--model", self.model, "--ranks", self.folder / "absent/ranks.csv"], "absent")
+        self.fails(1, ["evaluate", self.world, "--model", self.model, "--ranks", self.model], "would overwrite")
+        self.fails(1, ["train", "--data", data, "--bank", bank, "-o", self.folder / "link.safetensors"], "would overwrite")
+        self.fails(1, ["train", self.world, "--embeddings", "aligned", "-o", self.folder / "model.txt"], "safetensors")
+        self.fails(1, ["train", self.world, "--embeddings", "aligned", "-o", self.folder], "a folder")
+        self.fails(2, ["train", self.world, "--embeddings", "aligned", "-o", ""], "empty")
+        self.fails(1, ["convert", data, data], "would overwrite")
+        self.fails(1, ["convert", "--store", data, self.folder / "store.npy"], "safetensors")
+        self.fails(1, ["embed", "--model", self.model, "--data", data, "--out", self.folder / "embeddings.foo"], "foo")
+
+    def test_options_that_do_not_go_together(self):
+        model = ["evaluate", self.world, "--model", self.model]
+        self.fails(2, [*model, "--cross", "trial"], "not both")
+        self.fails(2, [*model, "--encoder", "ridge"], "--encoder")
+        self.fails(2, [*model, "--subject", "1,1"], "person 1 stands twice")
+        self.fails(2, [*model, "--bank", "a.npy", "--bank", "b.npy"], "--bank: given twice")
+        self.fails(2, ["train", self.world, "--encoder", "ridge", "--checkpoint", self.folder / "c.safetensors"], "--checkpoint")
+        self.fails(2, ["train", self.world, "--lr", "abc"], "--lr: got 'abc'")
+        self.fails(2, ["train", self.world, "--lr"], "--lr: a value is missing")
+        self.assertIn("compiler", json.loads(self.succeeds("--version", "--json")))
+        self.assertEqual(set(json.loads(self.succeeds("info", "--encoders", "--formats", "--json"))), {"encoders", "formats"})
+
+    def test_examples_of_the_help_are_one_command_each(self):
+        for command in ("simulate", "info", "convert", "train", "embed", "evaluate", "align"):
+            examples = self.succeeds(command, "--help").split("Examples:\n")[1].split("\n\n")[0].replace("\\\n", "")
+            for line in examples.strip().splitlines():
+                self.assertTrue(line.strip().startswith("neurodecode " + command), line)
 
 
 if __name__ == "__main__":

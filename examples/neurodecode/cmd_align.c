@@ -42,6 +42,8 @@ static int run(const void *values_given, char *const *arguments)
     const char *output = arguments[1];
     if (!v.pictures.align) return misused("align: --transform NPZ is missing");
     v.pictures.bank = arguments[0];
+    int refusal = check_output("align", output, ANY_ARRAY, FILES(arguments[0], v.pictures.align, v.pictures.ids));
+    if (refusal) return refusal;
     nd_bank *bank = open_images(&v.pictures, NULL, NULL, NULL, NULL, &v.all);
     if (!bank) return 1;
     nd_bank_info about = { .size = sizeof about };

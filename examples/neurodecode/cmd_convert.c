@@ -41,7 +41,7 @@ static const char help[] = "Converts a file. Arrays become float32, whatever the
                            "any size goes through.\v"
                            "Examples:\n"
                            "  neurodecode convert features.npz features.npy --variable X\n"
-                           "  neurodecode convert --store preprocessed_eeg_training.npy sub-01.safetensors --average\n"
+                           "  neurodecode convert --store preprocessed_eeg_training.npy sub-01.safetensors --average \\\n"
                            "      --images image_metadata.npy --partition training\n"
                            "  neurodecode convert --bank image_embeddings/test_images clip.safetensors --suffix clip\n";
 
@@ -93,8 +93,9 @@ static int convert_recording(const values *v, const char *in, const char *out)
                              (json_int_t)about.n_channels, "samples", (json_int_t)about.n_samples, "images", (json_int_t)about.n_images, "rate",
                              about.rate, "start", about.start));
     else if (!v->all.quiet)
-        printf("%s: %zu trials x %zu channels x %zu samples, %zu images, %g samples per second from %g s\n", out, about.n_trials, about.n_channels,
-               about.n_samples, about.n_images, about.rate, about.start);
+        printf("%s: %zu trial%s x %zu channel%s x %zu sample%s, %zu image%s, %g samples per second from %g s\n", out, about.n_trials,
+               PLURAL(about.n_trials), about.n_channels, PLURAL(about.n_channels), about.n_samples, PLURAL(about.n_samples), about.n_images,
+               PLURAL(about.n_images), about.rate, about.start);
     return 0;
 }
 
@@ -119,7 +120,8 @@ static int convert_bank(const values *v, const char *in, const char *out)
         print_json(json_pack("{s:s, s:I, s:I, s:I}", "out", out, "images", (json_int_t)about.n_images, "layers", (json_int_t)about.n_layers, "dim",
                              (json_int_t)about.dim));
     else if (!v->all.quiet)
-        printf("%s: %zu images, %zu %s, dim %zu\n", out, about.n_images, about.n_layers, about.n_layers == 1 ? "layer" : "layers", about.dim);
+        printf("%s: %zu image%s, %zu layer%s, dim %zu\n", out, about.n_images, PLURAL(about.n_images), about.n_layers, PLURAL(about.n_layers),
+               about.dim);
     return 0;
 }
 
@@ -134,6 +136,8 @@ static int run(const void *values_given, char *const *arguments)
 {
     const values *v = values_given;
     if (v->bank && is_recording(v)) return misused("convert: --bank does not go with the options of recordings");
+    int refusal = check_output("convert", arguments[1], v->bank || is_recording(v) ? "safetensors" : ANY_ARRAY, FILES(arguments[0], v->brain.images));
+    if (refusal) return refusal;
     if (v->bank) return convert_bank(v, arguments[0], arguments[1]);
     if (is_recording(v)) return convert_recording(v, arguments[0], arguments[1]);
     return convert_array(v, arguments[0], arguments[1]);

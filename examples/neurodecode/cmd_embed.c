@@ -61,12 +61,12 @@ static nd_encoder *open_model(const values *v)
     return encoder;
 }
 
-static int embed(const values *v, const nd_encoder *encoder, const nd_dataset *d, const char *output)
+static int embed(const values *v, const nd_encoder *encoder, const nd_dataset *d, const char *name, const char *output)
 {
     nd_dataset_info about = { .size = sizeof about };
     nd_encoder_info info = { .size = sizeof info };
     if (nd_dataset_get_info(d, &about) != ND_OK || nd_encoder_get_info(encoder, &info) != ND_OK) return failed();
-    float *embeddings = embed_trials(encoder, d, &v->all);
+    float *embeddings = embed_trials(encoder, d, name, &v->all);
     if (!embeddings) return 1;
     end_progress();
     nd_status status = nd_array_write(output, embeddings, (size_t[]){ about.n_trials, info.embed_dim }, 2);
@@ -82,11 +82,14 @@ static int embed(const values *v, const nd_encoder *encoder, const nd_dataset *d
 static int run(const void *values_given, char *const *arguments)
 {
     values v = *(const values *)values_given;
-    const char *folder = arguments[0];
+    const char *folder = arguments[0], *output = v.output ? v.output : "embeddings.npy";
     int status = check_sources(&v.brain, NULL, folder);
     if (status) return status;
     if (!v.model == !v.weights) return misused("embed: which encoder? Give --model FILE, or --encoder NAME with --weights FILE");
     if (v.weights && !v.kind) return misused("embed: --weights needs --encoder NAME");
+    if (v.model && (v.kind || v.params)) return misused("embed: --encoder and --params go with --weights, a model knows its own");
+    status = check_output("--out", output, ANY_ARRAY, FILES(v.brain.data, v.brain.images, v.model, v.weights));
+    if (status) return status;
     nd_encoder *encoder = NULL;
     nd_dataset *d = NULL;
     char *channels = NULL;
@@ -94,7 +97,7 @@ static int run(const void *values_given, char *const *arguments)
     if (encoder) channels = take_input(&v.brain, encoder, folder != NULL);
     if (encoder || v.weights) d = open_recording(&v.brain, folder, "test", &v.all);
     if (d && v.weights) encoder = open_weights(&v, d);
-    status = d && encoder ? embed(&v, encoder, d, v.output ? v.output : "embeddings.npy") : 1;
+    status = d && encoder ? embed(&v, encoder, d, folder ? folder : v.brain.data, output) : 1;
     nd_dataset_free(d);
     nd_encoder_free(encoder);
     free(channels);

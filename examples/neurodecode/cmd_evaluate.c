@@ -15,7 +15,7 @@ typedef struct values {
     bool centre_gallery;
 } values;
 
-static const values defaults = { .all = SHARED_DEFAULTS, .brain = RECORDING_DEFAULTS, .kind = "ridge", .vectors = ND_VECTOR_CENTRED_L2 };
+static const values defaults = { .all = SHARED_DEFAULTS, .brain = RECORDING_DEFAULTS, .vectors = ND_VECTOR_CENTRED_L2 };
 
 #define AT(field) offsetof(values, field)
 static const option options[] = {
@@ -44,7 +44,7 @@ static const char help[] =
     "same trials (exact McNemar test). A model remembers its embeddings, channels, window and normalisation; options override them.\v"
     "Examples:\n"
     "  neurodecode evaluate world --subject 1 --model aligned.safetensors --model unaligned.safetensors\n"
-    "  neurodecode evaluate --data betas.npy --bank alexnet.npy --cross trial\n"
+    "  neurodecode evaluate --data betas.npy --bank alexnet.npy --cross trial \\\n"
     "      --encoder ridge --params \"penalty=100\" --vectors l2 --centre-gallery\n";
 
 /* One model on the trials: its name and the rank of each trial's image. */
@@ -54,7 +54,30 @@ typedef struct outcome {
     json_t *report; /* as nd_metrics_to_json() has it */
 } outcome;
 
-static json_t *protocol_of(const values *v, const char *folder, const nd_dataset *d, const nd_bank *bank, const char *encoder, const json_t *training)
+/* What made the embeddings of the trials. */
+typedef struct maker {
+    const char *kind, *params;
+    size_t dim;
+    const json_t *training; /* how a saved encoder was trained, or NULL */
+} maker;
+
+/* How the weights were chosen. */
+static const char *selection_of(const values *v, const json_t *training)
+{
+    if (v->cross) return "trained on all other groups";
+    if (!json_is_object(training)) return "unknown";
+    if (json_integer_value(json_object_get(training, "n_validation")) > 0) return "lowest validation loss within the training data";
+    return json_integer_value(json_object_get(training, "epochs")) > 0 ? "last epoch, no selection" : "closed form, no selection";
+}
+
+/* Which trials these are, as far as the options say. */
+static const char *trials_of(const values *v, const char *folder)
+{
+    if (folder) return v->cross ? "test partition, cross-validated" : "test partition";
+    return v->cross ? "whole file, cross-validated" : "whole file; not known whether the model was trained on it";
+}
+
+static json_t *protocol_of(const values *v, const char *folder, const nd_dataset *d, const nd_bank *bank, const maker *m)
 {
     nd_dataset_info about = { .size = sizeof about };
     nd_bank_info pictures = { .size = sizeof pictures };
@@ -62,20 +85,19 @@ static json_t *protocol_of(const values *v, const char *folder, const nd_dataset
     nd_dataset_get_info(d, &about);
     nd_bank_get_info(bank, &pictures);
     nd_bank_get_layer(bank, 0, &layer, NULL);
-    json_t *p = json_pack("{s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:s, s:f, s:f, s:s, s:s, s:b}", "data", folder ? folder : v->brain.data,
-                          "encoder", encoder, "gallery", layer, "candidates", (json_int_t)pictures.n_images, "subjects", (json_int_t)about.n_subjects,
-                          "trials", (json_int_t)about.n_trials, "repetitions_averaged", (json_int_t)about.averaged, "channels",
-                          (json_int_t)about.n_channels, "normalise", normalise[about.normalise], "first_sample", about.start, "last_sample",
-                          about.start + (double)(about.n_samples - 1) / about.rate, "similarity",
-                          v->vectors == ND_VECTOR_L2 ? "cosine" : "correlation", "calibration", "none", "centred_gallery", v->centre_gallery);
+    json_t *p = json_pack(
+        "{s:s, s:s, s:s, s:s, s:I, s:s, s:I, s:I, s:I, s:I, s:I, s:s, s:I, s:f, s:f, s:s, s:s, s:b, s:s}", "data", folder ? folder : v->brain.data,
+        "partition", trials_of(v, folder), "encoder", m->kind, "params", m->params ? m->params : "defaults", "embedding_size", (json_int_t)m->dim,
+        "gallery", strcmp(layer, "one_hot") == 0 ? "one-hot" : layer, "candidates", (json_int_t)pictures.n_images, "subjects",
+        (json_int_t)about.n_subjects, "trials", (json_int_t)about.n_trials, "repetitions_averaged", (json_int_t)about.averaged, "channels",
+        (json_int_t)about.n_channels, "normalise", normalise[about.normalise], "every", (json_int_t)v->brain.every, "first_sample", about.start,
+        "last_sample", about.start + (double)(about.n_samples - 1) / about.rate, "similarity", v->vectors == ND_VECTOR_L2 ? "cosine" : "correlation",
+        "calibration", "none", "centred_gallery", v->centre_gallery, "model_selection", selection_of(v, m->training));
     must(p);
     if (v->brain.subjects) json_object_set_new(p, "people", json_string(v->brain.subjects));
     if (v->cross) json_object_set_new(p, "left_out_in_turn", json_string(v->cross));
     if (v->pictures.align) json_object_set_new(p, "aligned_by", json_string(v->pictures.align));
-    json_object_set_new(p, "model_selection",
-                        json_string(v->cross                   ? "trained on all other groups"
-                                    : json_is_object(training) ? "lowest validation loss within the training data"
-                                                               : "unknown"));
+    if (!isnan(v->brain.baseline[0])) json_object_set_new(p, "baseline", json_pack("[f, f]", v->brain.baseline[0], v->brain.baseline[1]));
     return p;
 }
 
@@ -119,8 +141,7 @@ static size_t *rank_trials(const values *v, const nd_dataset *d, const nd_bank *
     return NULL;
 }
 
-static bool finish(const values *v, const char *folder, const nd_dataset *d, const nd_bank *bank, const char *encoder, const json_t *training,
-                   const float *embeddings, outcome *o)
+static bool finish(const values *v, const char *folder, const nd_dataset *d, const nd_bank *bank, const maker *m, const float *embeddings, outcome *o)
 {
     nd_dataset_info about = { .size = sizeof about };
     nd_bank_info pictures = { .size = sizeof pictures };
@@ -130,10 +151,22 @@ static bool finish(const values *v, const char *folder, const nd_dataset *d, con
     o->n_gallery = pictures.n_images;
     o->ranks = rank_trials(v, d, bank, embeddings, o->n);
     if (!o->ranks) return false;
-    json_t *protocol = protocol_of(v, folder, d, bank, encoder, training);
+    json_t *protocol = protocol_of(v, folder, d, bank, m);
     o->report = report_of(o, protocol, v->all.seed);
     json_decref(protocol);
     return o->report != NULL;
+}
+
+/* The vectors of the bank have to be as long as what the encoder makes of trials. */
+static bool check_length(const values *v, const nd_bank *bank, const char *path, size_t dim)
+{
+    nd_bank_info about = { .size = sizeof about };
+    const char *layer = "";
+    nd_bank_get_info(bank, &about);
+    nd_bank_get_layer(bank, 0, &layer, NULL);
+    if (about.dim == dim) return true;
+    refused("%s: vectors of %zu, the encoder %s gives %zu", v->pictures.bank ? v->pictures.bank : layer, about.dim, path, dim);
+    return false;
 }
 
 /* A trained model. The embeddings are those it was trained against unless the options name others. */
@@ -159,9 +192,10 @@ static bool run_model(const values *given, const char *folder, const char *path,
     if (d)
         bank = open_images(&v.pictures, v.pictures.suffix || v.pictures.bank ? NULL : json_string_value(json_object_get(training, "bank")), folder,
                            "test", d, &v.all);
-    float *embeddings = bank ? embed_trials(encoder, d, &v.all) : NULL;
+    bool fits = bank && check_length(&v, bank, path, info.embed_dim);
+    float *embeddings = fits ? embed_trials(encoder, d, folder ? folder : v.brain.data, &v.all) : NULL;
     end_progress();
-    bool done = embeddings && finish(&v, folder, d, bank, info.kind, training, embeddings, o);
+    bool done = embeddings && finish(&v, folder, d, bank, &(maker){ info.kind, info.params, info.embed_dim, training }, embeddings, o);
     o->name = path;
     free(embeddings);
     free(channels);
@@ -175,6 +209,7 @@ static bool run_model(const values *given, const char *folder, const char *path,
 /* Trained here on all groups but one, in turn. `which` names other embeddings than the options do, or is NULL. */
 static bool run_cross(const values *v, const char *folder, const char *which, outcome *o)
 {
+    const char *architecture = v->kind ? v->kind : "ridge";
     nd_encoder_options e;
     nd_train_options t;
     nd_dataset_info about = { .size = sizeof about };
@@ -190,13 +225,13 @@ static bool run_cross(const values *v, const char *folder, const char *which, ou
         e.params = v->params;
         e.seed = t.seed = v->all.seed;
         e.n_threads = t.n_threads = (int32_t)v->all.threads;
-        nd_status status = nd_cross_embed(v->kind, d, bank, v->cross, &e, NULL, &t, embeddings, n, show_progress, (void *)&v->all);
+        nd_status status = nd_cross_embed(architecture, d, bank, v->cross, &e, NULL, &t, embeddings, n, show_progress, (void *)&v->all);
         end_progress();
         if (status != ND_OK) failed();
-        done = status == ND_OK && finish(v, folder, d, bank, v->kind, NULL, embeddings, o);
+        done = status == ND_OK && finish(v, folder, d, bank, &(maker){ architecture, v->params, pictures.dim, NULL }, embeddings, o);
         free(embeddings);
     }
-    o->name = which ? which : v->pictures.bank ? v->pictures.bank : v->pictures.suffix ? v->pictures.suffix : v->kind;
+    o->name = which ? which : v->pictures.bank ? v->pictures.bank : v->pictures.suffix ? v->pictures.suffix : architecture;
     nd_bank_free(bank);
     nd_dataset_free(d);
     return done;
@@ -211,21 +246,27 @@ static void print_report(const outcome *o)
     static const char *const tops[] = { "top1", "top3", "top5" };
     const char *key;
     json_t *value;
-    printf("%s: %zu trials, %zu candidates\n\n  %-10s %10s   %-19s %9s %10s\n", o->name, o->n, o->n_gallery, "", "accuracy", "95 % interval",
-           "chance", "p");
+    printf("%s: %zu trial%s, %zu candidate%s\n\n  %-10s %10s   %-19s %9s %10s\n", o->name, o->n, PLURAL(o->n), o->n_gallery, PLURAL(o->n_gallery), "",
+           "accuracy", "95 % interval", "chance", "p");
     for (size_t i = 0; i < sizeof tops / sizeof tops[0]; i++) {
         const json_t *t = json_object_get(o->report, tops[i]);
         printf("  top-%-6c %8.2f %%   %6.2f .. %6.2f %%   %7.2f %% %10.2g\n", tops[i][3], 100 * get(t, "value"), 100 * get(t, "low"),
                100 * get(t, "high"), 100 * get(t, "chance"), get(t, "p"));
     }
-    printf("\n  mean rank %.2f, median rank %.1f, mean 1/rank %.4f, pairwise %.4f (chance 0.5)\n  k-way    ", get(o->report, "mean_rank"),
+    printf("\n  mean rank %.2f, median rank %.1f, mean 1/rank %.4f, pairwise %.4f (chance 0.5)\n  k-way     ", get(o->report, "mean_rank"),
            get(o->report, "median_rank"), get(o->report, "mrr"), get(o->report, "pairwise"));
-    json_object_foreach(json_object_get(o->report, "k_way"), key, value) printf(" %s: %.2f %% ", key, 100 * json_number_value(value));
+    const char *between = "";
+    json_object_foreach(json_object_get(o->report, "k_way"), key, value)
+    {
+        printf("%s%s: %.2f %%", between, key, 100 * json_number_value(value));
+        between = "  ";
+    }
     printf("\n\nProtocol\n");
     json_object_foreach(json_object_get(o->report, "protocol"), key, value)
     {
         char *text = must(json_dumps(value, JSON_ENCODE_ANY | JSON_REAL_PRECISION(6)));
-        printf("  %-22s %s\n", key, json_is_string(value) ? json_string_value(value) : text);
+        printf("  %-22s %s%s\n", key, json_is_string(value) ? json_string_value(value) : text,
+               ends_with(key, "_sample") || strcmp(key, "baseline") == 0 ? " s" : "");
         free(text);
     }
     putchar('\n');
@@ -292,9 +333,14 @@ static int run(const void *values_given, char *const *arguments)
     outcome o[MAX_WORDS] = { { 0 } };
     int status = check_sources(&v->brain, &v->pictures, folder);
     if (status) return status;
-    if (!v->cross == !models.n) return misused("evaluate: which model? Give --model FILE, or --cross GROUP");
+    if (v->cross && models.n) return misused("evaluate: give --model or --cross, not both");
+    if (!v->cross && !models.n) return misused("evaluate: which model? Give --model FILE, or --cross GROUP");
+    if (models.n && (v->kind || v->params)) return misused("evaluate: --encoder and --params go with --cross, a model knows its own");
     if (v->compare && models.n == MAX_WORDS) return misused("evaluate: two models are compared, --compare is a third");
     if (v->compare && !v->cross) models.items[models.n++] = v->compare;
+    status = check_output(
+        "--ranks", v->ranks, ANY_ARRAY,
+        FILES(v->brain.data, v->brain.images, v->pictures.bank, v->pictures.ids, v->pictures.align, v->compare, models.items[0], models.items[1]));
     size_t n = v->cross ? (v->compare ? 2 : 1) : models.n;
     for (size_t i = 0; status == 0 && i < n; i++) {
         bool done = v->cross ? run_cross(v, folder, i ? v->compare : NULL, &o[i]) : run_model(v, folder, models.items[i], &o[i]);

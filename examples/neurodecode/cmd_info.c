@@ -209,19 +209,17 @@ static int show_folder(const char *folder, const values *v)
 
 /* --- tables ----------------------------------------------------------------------------------------------------------------------------- */
 
-static int show_formats(const values *v)
+static json_t *list_formats(bool print)
 {
     json_t *list = must(json_array());
     nd_format_info f = { .size = sizeof f };
-    if (!v->all.json) printf("%-12s %-5s %-5s %-24s %s\n", "format", "read", "write", "extensions", "");
+    if (print) printf("%-12s %-5s %-5s %-24s %s\n", "format", "read", "write", "extensions", "");
     for (size_t i = 0; nd_format_get_info(i, &f) == ND_OK; i++) {
-        if (!v->all.json) printf("%-12s %-5s %-5s %-24s %s\n", f.name, f.can_read ? "yes" : "no", f.can_write ? "yes" : "no", f.extensions, f.title);
+        if (print) printf("%-12s %-5s %-5s %-24s %s\n", f.name, f.can_read ? "yes" : "no", f.can_write ? "yes" : "no", f.extensions, f.title);
         json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:b, s:b}", "name", f.name, "title", f.title, "extensions", f.extensions, "read",
                                               f.can_read, "write", f.can_write));
     }
-    if (v->all.json) print_json(json_incref(list));
-    json_decref(list);
-    return 0;
+    return list;
 }
 
 static json_t *list_params(const char *kind_name, bool print)
@@ -237,17 +235,30 @@ static json_t *list_params(const char *kind_name, bool print)
     return list;
 }
 
-static int show_encoders(const values *v)
+static json_t *list_encoders(bool print)
 {
     json_t *list = must(json_array());
     nd_encoder_kind_info k = { .size = sizeof k };
     for (size_t i = 0; nd_encoder_kind_get_info(i, &k) == ND_OK; i++) {
-        if (!v->all.json) printf("%s%s: %s\n    %s\n", i ? "\n" : "", k.name, k.title, k.source);
-        json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:o}", "name", k.name, "title", k.title, "source", k.source, "params",
-                                              list_params(k.name, !v->all.json)));
+        if (print) printf("%s%s: %s\n    %s\n", i ? "\n" : "", k.name, k.title, k.source);
+        json_array_append_new(
+            list, json_pack("{s:s, s:s, s:s, s:o}", "name", k.name, "title", k.title, "source", k.source, "params", list_params(k.name, print)));
     }
-    if (v->all.json) print_json(json_incref(list));
-    json_decref(list);
+    return list;
+}
+
+/* The table asked for, or both. */
+static int show_tables(const values *v)
+{
+    bool print = !v->all.json;
+    json_t *formats = v->formats ? list_formats(print) : NULL;
+    if (print && v->formats && v->encoders) putchar('\n');
+    json_t *encoders = v->encoders ? list_encoders(print) : NULL;
+    if (v->all.json)
+        print_json(formats && encoders ? json_pack("{s:O, s:O}", "formats", formats, "encoders", encoders)
+                                       : json_incref(formats ? formats : encoders));
+    json_decref(formats);
+    json_decref(encoders);
     return 0;
 }
 
@@ -255,8 +266,7 @@ static int run(const void *values_given, char *const *arguments)
 {
     const values *v = values_given;
     struct stat about;
-    if (v->formats) return show_formats(v);
-    if (v->encoders) return show_encoders(v);
+    if (v->formats || v->encoders) return show_tables(v);
     if (!arguments[0]) return misused("info: which file? See neurodecode info --help");
     return stat(arguments[0], &about) == 0 && S_ISDIR(about.st_mode) ? show_folder(arguments[0], v) : show_file(arguments[0], v);
 }

@@ -65,7 +65,7 @@ static const char help[] = "Trains an encoder of brain recordings against the em
                            "of the epoch with the lowest validation loss.\v"
                            "Examples:\n"
                            "  neurodecode train world --subject 1 --embeddings aligned -o model.safetensors\n"
-                           "  neurodecode train --data eeg.npy --axes \"trial channel sample\" --rate 250 --images ids.txt\n"
+                           "  neurodecode train --data eeg.npy --axes \"trial channel sample\" --rate 250 --images ids.txt \\\n"
                            "      --bank clip.safetensors --encoder nice --epochs 80 -o model.safetensors\n"
                            "\n"
                            "Ctrl-C stops after the present step; with --checkpoint, --resume goes on exactly there.\n";
@@ -138,8 +138,9 @@ static int32_t watch(const nd_progress *p, void *user)
     bool talk = !s->v->all.quiet && !s->v->all.json;
     if (talk && nd_trainer_get_info(s->trainer, &t) == ND_OK && t.epoch > s->epochs_shown) {
         end_progress();
-        printf("epoch %3llu  training loss %.4f  validation loss %.4f%s\n", (unsigned long long)t.epoch, t.train_loss, t.validation_loss,
-               t.best_epoch == t.epoch ? "  best" : "");
+        printf("epoch %3llu  training loss %.4f", (unsigned long long)t.epoch, t.train_loss);
+        if (t.n_validation) printf("  validation loss %.4f%s", t.validation_loss, t.best_epoch == t.epoch ? "  best" : "");
+        putchar('\n');
         fflush(stdout);
         s->epochs_shown = t.epoch;
     }
@@ -159,8 +160,8 @@ static int report(const session *s, const char *output)
                              "n_train", (json_int_t)t.n_train, "n_validation", (json_int_t)t.n_validation, "validation_loss",
                              number(t.best_validation_loss), "train_loss", number(t.train_loss)));
     } else if (!s->v->all.quiet) {
-        printf("%s, %zu parameters, trained on %zu trials", e.kind, e.n_parameters, t.n_train);
-        if (t.best_epoch)
+        printf("%s, %zu parameters, trained on %zu trial%s", e.kind, e.n_parameters, t.n_train, PLURAL(t.n_train));
+        if (t.n_validation)
             printf("; validation loss %.4f on %zu trials at epoch %llu of %llu", t.best_validation_loss, t.n_validation,
                    (unsigned long long)t.best_epoch, (unsigned long long)t.epoch);
         printf("\n%s\n", output);
@@ -173,7 +174,8 @@ static int train(session *s, const char *output)
     if (make_encoder(s) != ND_OK || make_loss(s) != ND_OK || make_trainer(s) != ND_OK) return failed();
     nd_status status = nd_trainer_run(s->trainer, watch, s);
     end_progress();
-    if (status == ND_ERR_CANCELLED && s->v->checkpoint) return refused("stopped; --checkpoint %s --resume goes on from there", s->v->checkpoint);
+    if (status == ND_ERR_CANCELLED && s->v->checkpoint)
+        return refused("train: stopped; --checkpoint %s --resume goes on from there", s->v->checkpoint);
     if (status != ND_OK || nd_encoder_save(s->encoder, output) != ND_OK) return failed();
     return report(s, output);
 }
@@ -185,6 +187,11 @@ static int run(const void *values_given, char *const *arguments)
     int status = check_sources(&v.brain, &v.pictures, folder);
     if (status) return status;
     if (v.resume && !v.checkpoint) return misused("--resume needs --checkpoint FILE");
+    if (v.checkpoint && strcmp(v.kind, "ridge") == 0) return misused("--checkpoint: ridge is solved at once, there is nothing to go on from");
+    status = check_output("--output", output, "safetensors",
+                          FILES(v.brain.data, v.brain.images, v.pictures.bank, v.pictures.ids, v.pictures.align, v.checkpoint));
+    if (status == 0) status = check_output("--checkpoint", v.checkpoint, NULL, FILES(v.brain.data, v.brain.images, v.pictures.bank, v.pictures.ids));
+    if (status) return status;
     if (v.brain.normalise < 0 && v.recipe == RECIPE_REFERENCE) v.brain.normalise = ND_NORMALISE_REFERENCE;
     session s = { .v = &v };
     s.dataset = open_recording(&v.brain, folder, "training", &v.all);

@@ -8,6 +8,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* --- options ------------------------------------------------------------------------------------------------------------------------- */
@@ -18,19 +20,62 @@ static const option shared_options[] = {
     { .help = "Everywhere:" },
     { "threads", 't', "N", WHOLE, offsetof(shared, threads), 0, 256, "threads to use; 0 = all there are (default)" },
     { "seed", 's', "N", BIG, offsetof(shared, seed), 0, 0, "of everything random (default 42)" },
-    { "quiet", 'q', NULL, FLAG, offsetof(shared, quiet), 0, 0, "no progress, no report; errors only" },
+    { "quiet", 'q', NULL, FLAG, offsetof(shared, quiet), 0, 0, "no progress and no report; with --json the JSON only" },
     { "json", 'j', NULL, FLAG, offsetof(shared, json), 0, 0, "the result as one JSON object on standard output" },
+    { "help", 'h', NULL, FLAG, offsetof(shared, help), 0, 0, "this text" },
     { 0 },
 };
 
 typedef struct parsing {
     const command *c;
+    const struct argp *parser;
     const option *rows[MAX_OPTIONS];
     size_t n_rows;
     char *values;
     char *arguments[MAX_ARGUMENTS + 1];
     int n_arguments;
+    bool seen[MAX_OPTIONS];
 } parsing;
+
+static const char *running = ""; /* name of the command */
+
+/* Wrong usage: one line, exit status 2. */
+__attribute__((format(printf, 2, 3), noreturn)) static void wrong(const parsing *p, const char *format, ...)
+{
+    char line[512];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(line, sizeof line, format, arguments);
+    va_end(arguments);
+    exit(misused("%s: %s; see neurodecode %s --help", p->c->name, line, p->c->name));
+}
+
+/* argp fills the paragraphs before the \v; the examples after it are printed as they are. */
+__attribute__((noreturn)) static void print_help(const parsing *p)
+{
+    char name[64];
+    const char *examples = strchr(p->c->help, '\v');
+    snprintf(name, sizeof name, "neurodecode %s", p->c->name);
+    argp_help(p->parser, stdout, ARGP_HELP_LONG | ARGP_HELP_USAGE | ARGP_HELP_PRE_DOC, name);
+    printf("\n%s", examples + 1);
+    exit(fflush(stdout) == 0 ? 0 : 1);
+}
+
+/* The word that getopt could not take. */
+__attribute__((noreturn)) static void refuse_word(const parsing *p, const char *word)
+{
+    size_t n = strncmp(word, "--", 2) == 0 ? strcspn(word + 2, "=") : 0, n_fit = 0;
+    const option *found = NULL;
+    for (size_t i = 0; i < p->n_rows && (!found || found->name[n]); i++) {
+        const option *o = p->rows[i];
+        bool fits = o->name && (n ? strncmp(o->name, word + 2, n) == 0 : word[0] == '-' && o->letter && o->letter == word[1]);
+        if (fits) found = o;
+        n_fit += fits;
+    }
+    if (!found) wrong(p, "'%s' is not an option", word);
+    if (n_fit > 1 && found->name[n]) wrong(p, "'%s' stands for several options", word);
+    wrong(p, found->value ? "--%s: a value is missing" : "--%s: takes no value", found->name);
+}
 
 static double parse_number(struct argp_state *state, const option *o, const char *s, const char *end)
 {
@@ -38,8 +83,8 @@ static double parse_number(struct argp_state *state, const option *o, const char
     double x = strtod(s, &stop);
     bool whole = o->type == WHOLE || o->type == BIG;
     if (stop != end || s == end || !isfinite(x) || (whole && x != floor(x)))
-        argp_error(state, "--%s: got '%s', expected %s", o->name, s, whole ? "a whole number" : "a number");
-    if (o->low < o->high && (x < o->low || x > o->high)) argp_error(state, "--%s: got %s, expected %.10g to %.10g", o->name, s, o->low, o->high);
+        wrong(state->input, "--%s: got '%s', expected %s", o->name, s, whole ? "a whole number" : "a number");
+    if (o->low < o->high && (x < o->low || x > o->high)) wrong(state->input, "--%s: got %s, expected %.10g to %.10g", o->name, s, o->low, o->high);
     return x;
 }
 
@@ -48,7 +93,7 @@ static uint64_t parse_big(struct argp_state *state, const option *o, const char 
     char *stop;
     errno = 0;
     unsigned long long x = strtoull(s, &stop, 10);
-    if (*s < '0' || *s > '9' || *stop || errno) argp_error(state, "--%s: got '%s', expected a whole number", o->name, s);
+    if (*s < '0' || *s > '9' || *stop || errno) wrong(state->input, "--%s: got '%s', expected a whole number", o->name, s);
     return x;
 }
 
@@ -57,12 +102,12 @@ static void parse_span(struct argp_state *state, const option *o, const char *s,
 {
     const char *colon = strchr(s, ':');
     if (!colon) {
-        argp_error(state, "--%s: got '%s', expected two numbers as in 0:0.5", o->name, s);
+        wrong(state->input, "--%s: got '%s', expected two numbers as in 0:0.5", o->name, s);
         return;
     }
     span[0] = colon == s ? -FAR_AWAY : parse_number(state, o, s, colon);
     span[1] = colon[1] == '\0' ? FAR_AWAY : parse_number(state, o, colon + 1, s + strlen(s));
-    if (span[0] >= span[1]) argp_error(state, "--%s: got '%s', expected the first to be the smaller", o->name, s);
+    if (span[0] >= span[1]) wrong(state->input, "--%s: got '%s', expected the first to be the smaller", o->name, s);
 }
 
 static int32_t parse_choice(struct argp_state *state, const option *o, const char *s)
@@ -74,7 +119,7 @@ static int32_t parse_choice(struct argp_state *state, const option *o, const cha
         if (word[n] == '\0') break;
         word += n + 1;
     }
-    argp_error(state, "--%s: got '%s', expected %s", o->name, s, o->value);
+    wrong(state->input, "--%s: got '%s', expected %s", o->name, s, o->value);
     return 0;
 }
 
@@ -91,7 +136,7 @@ static void parse_value(struct argp_state *state, const option *o, const char *s
     case SPAN: parse_span(state, o, s, field); break;
     case WORDS: {
         words *list = field;
-        if (list->n == MAX_WORDS) argp_error(state, "--%s: given more than %d times", o->name, MAX_WORDS);
+        if (list->n == MAX_WORDS) wrong(state->input, "--%s: given more than %d times", o->name, MAX_WORDS);
         list->items[list->n++] = s;
         break;
     }
@@ -101,16 +146,23 @@ static void parse_value(struct argp_state *state, const option *o, const char *s
 static error_t parse_word(int key, char *s, struct argp_state *state)
 {
     parsing *p = state->input;
+    if (key == ARGP_KEY_ERROR) {
+        const char *word = state->argv[state->next - 1];
+        refuse_word(p, word[0] == '-' || state->next == state->argc ? word : state->argv[state->next]);
+    }
     if (key == ARGP_KEY_ARG) {
-        if (p->n_arguments == p->c->max_arguments) argp_error(state, "one argument too many: '%s'", s);
+        if (p->n_arguments == p->c->max_arguments) wrong(state->input, "one argument too many: '%s'", s);
         p->arguments[p->n_arguments++] = s;
         return 0;
     }
-    if (key == ARGP_KEY_END && p->n_arguments < p->c->min_arguments) argp_error(state, "an argument is missing, expected %s", p->c->arguments);
+    if (key == ARGP_KEY_END && p->n_arguments < p->c->min_arguments) wrong(state->input, "an argument is missing, expected %s", p->c->arguments);
     for (size_t i = 0; i < p->n_rows; i++) {
         const option *o = p->rows[i];
         if (o->name && key == (o->letter ? o->letter : FIRST_KEY + (int)i)) {
+            if (p->seen[i] && o->type == WORD) wrong(p, "--%s: given twice", o->name);
+            p->seen[i] = true;
             parse_value(state, o, s, p->values);
+            if (((const shared *)p->values)->help) print_help(p);
             return 0;
         }
     }
@@ -137,17 +189,17 @@ int run_command(const command *c, int argc, char **argv)
 {
     struct argp_option made[MAX_OPTIONS] = { 0 };
     parsing p = { .c = c, .values = must(malloc(c->n_defaults)) };
-    char name[64];
     int group = 0;
     memcpy(p.values, c->defaults, c->n_defaults);
     list_options(&p, c->options, made, &group);
     list_options(&p, shared_options, made, &group);
-    snprintf(name, sizeof name, "neurodecode %s", c->name);
-    argv[0] = name;
-    struct argp parser = { .options = made, .parser = parse_word, .args_doc = c->arguments, .doc = c->help };
-    argp_err_exit_status = 2;
-    argp_parse(&parser, argc, argv, 0, NULL, &p);
+    char *about = must(strndup(c->help, strcspn(c->help, "\v")));
+    struct argp parser = { .options = made, .parser = parse_word, .args_doc = c->arguments, .doc = about };
+    p.parser = &parser;
+    running = c->name;
+    argp_parse(&parser, argc, argv, ARGP_NO_ERRS | ARGP_NO_HELP, NULL, &p);
     int status = c->run(p.values, p.arguments);
+    free(about);
     free(p.values);
     return status;
 }
@@ -228,7 +280,7 @@ void end_progress(void)
     line_open = false;
 }
 
-/* --- messages and output --------------------------------------------------------------------------------------------------------------- */
+/* --- messages --------------------------------------------------------------------------------------------------------------- */
 
 static void complain(const char *format, va_list arguments)
 {
@@ -256,7 +308,60 @@ int misused(const char *format, ...)
     return 2;
 }
 
-int failed(void) { return refused("%s", nd_last_error()); }
+int failed(void)
+{
+    if (interrupted) return refused("%s: stopped", running);
+    return refused("%s", nd_last_error());
+}
+
+/* --- files that will be written -------------------------------------------------------------------------------------------------------- */
+
+static bool has_word(const char *words_of, const char *word)
+{
+    for (const char *w = words_of; *w;) {
+        size_t n = strcspn(w, " ");
+        if (strlen(word) == n && strncasecmp(w, word, n) == 0) return true;
+        w += n + (w[n] == ' ');
+    }
+    return false;
+}
+
+static bool can_write(const char *extension)
+{
+    nd_format_info f = { .size = sizeof f };
+    for (size_t i = 0; nd_format_get_info(i, &f) == ND_OK; i++)
+        if (f.can_write && has_word(f.extensions, extension)) return true;
+    return false;
+}
+
+static bool is_same_file(const char *a, const char *b)
+{
+    struct stat x, y;
+    return strcmp(a, b) == 0 || (stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino);
+}
+
+int check_output(const char *option_name, const char *path, const char *extension, const char *const *inputs, size_t n_inputs)
+{
+    struct stat about;
+    if (!path) return 0;
+    if (*path == '\0') return misused("%s: the name of the file is empty", option_name);
+    const char *slash = strrchr(path, '/'), *dot = strrchr(slash ? slash : path, '.'), *given = dot ? dot + 1 : "";
+    if (stat(path, &about) == 0 && !S_ISREG(about.st_mode))
+        return refused("%s: %s is %s, expected the name of a file", option_name, path, S_ISDIR(about.st_mode) ? "a folder" : "no ordinary file");
+    if (extension && *extension && strcasecmp(given, extension) != 0)
+        return refused("%s: %s: got extension '%s', expected '%s'", option_name, path, given, extension);
+    if (extension && !*extension && !can_write(given))
+        return refused("%s: %s: arrays are not written with extension '%s'; neurodecode info --formats lists what is", option_name, path, given);
+    for (size_t i = 0; i < n_inputs; i++)
+        if (inputs[i] && is_same_file(path, inputs[i])) return refused("%s: %s would overwrite what is read", option_name, path);
+    char *folder = slash ? must(strndup(path, slash == path ? 1 : (size_t)(slash - path))) : must(strdup("."));
+    int trouble = access(folder, W_OK | X_OK) == 0 ? 0 : errno;
+    int status = trouble ? refused("%s: %s: the folder %s cannot be written to: %s", option_name, path, folder, strerror(trouble)) : 0;
+    free(folder);
+    return status;
+}
+
+/* --- output ---------------------------------------------------------------------------------------------------------------------------- */
 
 void print_json(json_t *object)
 {

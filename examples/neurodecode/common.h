@@ -39,7 +39,7 @@ typedef struct option_row {
 typedef struct shared {
     uint32_t threads;
     uint64_t seed;
-    bool quiet, json;
+    bool quiet, json, help;
 } shared;
 #define SHARED_DEFAULTS \
     { \
@@ -72,9 +72,16 @@ int failed(void);                                                           /* w
 int refused(const char *format, ...) __attribute__((format(printf, 1, 2))); /* a file or value is wrong: 1 */
 int misused(const char *format, ...) __attribute__((format(printf, 1, 2))); /* the options do not go together: 2 */
 
+/* Before any work: 0, or an exit status after a message where a file that is to be written could not be, has an extension other than `extension`
+ * (ANY_ARRAY = of any format that arrays are written in, NULL = does not matter) or is one of the inputs, those that are not NULL. */
+#define ANY_ARRAY ""
+#define FILES(...) (const char *const[]){ __VA_ARGS__ }, sizeof((const char *const[]){ __VA_ARGS__ }) / sizeof(char *)
+int check_output(const char *option, const char *path, const char *extension, const char *const *inputs, size_t n_inputs);
+
 /* Prints and frees the object. */
 void print_json(json_t *object);
 
+#define PLURAL(n) ((n) == 1 ? "" : "s")
 bool ends_with(const char *s, const char *end);
 void *must(void *block); /* exits with a message where memory ran out */
 

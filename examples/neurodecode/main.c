@@ -33,11 +33,15 @@ static void print_help(FILE *to)
           to);
 }
 
-static void print_version(void)
+static void print_version(bool as_json)
 {
     json_t *build = json_loads(nd_build_info(), 0, NULL);
     const char *key;
     json_t *value;
+    if (as_json) {
+        print_json(build);
+        return;
+    }
     printf("neurodecode %s\n", nd_version());
     json_object_foreach(build, key, value)
     {
@@ -57,7 +61,7 @@ static int run(int argc, char **argv)
         return 0;
     }
     if (strcmp(word, "--version") == 0 || strcmp(word, "-V") == 0) {
-        print_version();
+        print_version(argc > 2 && (strcmp(argv[2], "--json") == 0 || strcmp(argv[2], "-j") == 0));
         return 0;
     }
     for (size_t i = 0; i < N_COMMANDS; i++)

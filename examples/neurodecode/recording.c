@@ -5,13 +5,18 @@
 #include <stdlib.h>
 #include <string.h>
 
-static bool is_list_of_subjects(const char *s)
+/* 0, or 2 after a message: numbers with commas between them, none of them twice. */
+static int check_subjects(const char *list)
 {
-    for (;;) {
+    enum { MOST = 9999 };
+    bool seen[MOST + 1] = { false };
+    for (const char *s = list;;) {
         char *end;
         long subject = *s >= '0' && *s <= '9' ? strtol(s, &end, 10) : 0;
-        if (subject < 1 || subject > 9999 || (*end && *end != ',')) return false;
-        if (*end == '\0') return true;
+        if (subject < 1 || subject > MOST || (*end && *end != ',')) return misused("--subject: got '%s', expected numbers from 1 as in 1,2,5", list);
+        if (seen[subject]) return misused("--subject: person %ld stands twice in '%s'", subject, list);
+        if (*end == '\0') return 0;
+        seen[subject] = true;
         s = end + 1;
     }
 }
@@ -21,9 +26,8 @@ int check_sources(const recording *r, const images *i, const char *folder)
     if (folder && r->data) return misused("give a data set's folder or --data FILE, not both");
     if (!folder && !r->data) return misused("which recordings? Give a data set's folder or --data FILE");
     if (!folder && i && !i->bank) return misused("which image embeddings? --data goes with --bank FILE");
-    if (r->subjects && !is_list_of_subjects(r->subjects)) return misused("--subject: got '%s', expected numbers from 1 as in 1,2,5", r->subjects);
     if (r->subjects && r->data && strchr(r->subjects, ',')) return misused("--subject: --data is the recording of one person");
-    return 0;
+    return r->subjects ? check_subjects(r->subjects) : 0;
 }
 
 /* Takes the result of an operation in place of what it was made from. */
@@ -140,7 +144,7 @@ nd_bank *open_images(const images *i, const char *which, const char *folder, con
     nd_bank *bank = NULL;
     nd_status status;
     const char *path = i->bank && which ? which : i->bank;
-    if (path && strcmp(path, "one-hot") == 0) {
+    if (path && (strcmp(path, "one-hot") == 0 || strcmp(path, "one_hot") == 0)) {
         status = nd_bank_create_one_hot(&bank, dataset);
     } else if (path) {
         nd_bank_options o;
@@ -211,7 +215,7 @@ static nd_status embed_plain(const nd_encoder *encoder, const nd_dataset *d, con
     return status;
 }
 
-float *embed_trials(const nd_encoder *encoder, const nd_dataset *d, const shared *all)
+float *embed_trials(const nd_encoder *encoder, const nd_dataset *d, const char *name, const shared *all)
 {
     nd_dataset_info about = { .size = sizeof about };
     nd_encoder_info info = { .size = sizeof info };
@@ -220,7 +224,7 @@ float *embed_trials(const nd_encoder *encoder, const nd_dataset *d, const shared
         return NULL;
     }
     if (about.n_channels != info.n_channels || about.n_samples != info.n_samples) {
-        refused("trials are %zu channels x %zu samples, the encoder takes %zu x %zu", about.n_channels, about.n_samples, info.n_channels,
+        refused("%s: trials of %zu x %zu (channels x samples), the encoder takes %zu x %zu", name, about.n_channels, about.n_samples, info.n_channels,
                 info.n_samples);
         return NULL;
     }

@@ -117,8 +117,8 @@ int check_sources(const recording *r, const images *i, const char *folder);
  * Returns the list of channels that `r` now refers to, to be freed by the caller, or NULL. */
 char *take_input(recording *r, const nd_encoder *encoder, bool from_folder);
 
-/* Embeds all trials (n_trials x embed_dim; the caller frees it). Channels, rate and window are checked where the recording knows them. NULL after
+/* Embeds all trials of `name` (n_trials x embed_dim; the caller frees it). Channels, rate and window are checked where the recording knows them. NULL after
  * a message. */
-float *embed_trials(const nd_encoder *encoder, const nd_dataset *dataset, const shared *all);
+float *embed_trials(const nd_encoder *encoder, const nd_dataset *dataset, const char *name, const shared *all);
 
 #endif
