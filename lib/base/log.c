@@ -48,7 +48,8 @@ void ndi_progress_begin(progress *p, nd_progress_fn fn, void *user, const char *
     p->fn = fn;
     p->user = user;
     p->first = done;
-    p->began = p->last = ndi_seconds();
+    p->began = ndi_seconds();
+    p->last = p->began - 1; /* the first unit is told at once */
 }
 
 nd_status ndi_progress_at(progress *p, uint64_t done)

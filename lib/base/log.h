@@ -18,7 +18,7 @@ typedef struct progress {
 
 void ndi_progress_begin(progress *p, nd_progress_fn fn, void *user, const char *stage, const char *unit, uint64_t done, uint64_t total);
 
-/* Tells the caller, at most ten times a second and always when done = total. ND_ERR_CANCELLED when the caller asks to stop. */
+/* Tells the caller: at first, at most ten times a second, and always when done = total. ND_ERR_CANCELLED when the caller asks to stop. */
 nd_status ndi_progress_at(progress *p, uint64_t done);
 
 double ndi_seconds(void); /* monotonic clock */

@@ -94,7 +94,7 @@ class Datasets(unittest.TestCase):
         np.testing.assert_array_equal(self.dataset.select_channels(["O2", "Fz"]).data(), self.array[:, [3, 0]])
         self.assertEqual(self.dataset.select_channels("occipital").channels, ["O1", "O2"])
         self.assertEqual(self.dataset.window(0.0, 0.1, 2).shape, (6, 4, 5))
-        early = self.dataset.baseline(-0.1, 0.0).data()[:, :, :11]
+        early = self.dataset.baseline(-0.1, 0.0).data()[:, :, :10]
         np.testing.assert_allclose(early.mean(axis=2), 0, atol=1e-5)
         np.testing.assert_allclose(self.dataset.average().data()[0], self.array[[0, 3]].mean(axis=0), rtol=1e-5, atol=1e-6)
         scored = self.dataset.normalise("zscore").data()
