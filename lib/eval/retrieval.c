@@ -17,6 +17,7 @@
 #include "base/pool.h"
 #include "base/text.h"
 #include "eval/top_k.h"
+#include "loss/loss.h"
 #include "math/gemm.h"
 #include "math/vec.h"
 
@@ -68,9 +69,7 @@ static void normalise(const nd_retrieval *r, const float *x, float *y)
         for (size_t i = 0; i < dim; i++) y[i] = (float)((double)x[i] - r->mean[i]);
     else
         memcpy(y, x, dim * sizeof *y);
-    if (r->vectors == ND_VECTOR_CENTRED_L2) ndi_vec->scale_shift(1.0f, (float)(-ndi_sum_f64(y, dim) / (double)dim), y, y, dim);
-    double length = sqrt(ndi_dot_f64(y, y, dim));
-    ndi_vec->scale_shift((float)(1 / fmax(length, 1e-12)), 0.0f, y, y, dim);
+    ndi_normalise_rows(NULL, r->vectors == ND_VECTOR_CENTRED_L2, y, 1, dim, y, NULL);
 }
 
 static float similarity(const nd_retrieval *r, const float *query, size_t candidate)
