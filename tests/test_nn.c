@@ -138,6 +138,9 @@ static void gradients_of_ops(void **state)
         ndi_layer_norm(g, 0, "norm");
         check_gradients(g, 3, true);
         g = start(M, H, T);
+        ndi_layer_norm_rows(g, ndi_linear_rows(g, 0, "linear", 7), "norm");
+        check_gradients(g, 3, true);
+        g = start(M, H, T);
         ndi_linear(g, 0, "linear", 7);
         check_gradients(g, 35, true);
         for (int training = 0; training < 2; training++) {

@@ -102,7 +102,7 @@ nd_status nd_encoder_get_info(const nd_encoder *encoder, nd_encoder_info *info)
 {
     REQUIRE(encoder);
     const graph *g = encoder->g;
-    nd_encoder_info known = { sizeof known, encoder->s.kind->name, encoder->params_text, encoder->s.channels, encoder->s.samples, encoder->s.dim, g->n_params,
+    nd_encoder_info known = { sizeof known, encoder->s.kind->name, encoder->params_text, encoder->s.channels, encoder->s.samples, encoder->s.dim, g->n_params + g->n_unused,
                               (size_t)g->n_tensors, 0, encoder->meta_text };
     for (int i = 0; i < g->n_nodes; i++) known.multiply_adds += g->nodes[i].multiply_adds;
     return ndi_struct_out(info, &known, sizeof known, "nd_encoder_info");
@@ -165,7 +165,7 @@ nd_status nd_encoder_embed(const nd_encoder *encoder, const float *data, size_t 
     REQUIRE(data);
     REQUIRE(embeddings);
     CHECK(capacity / encoder->s.dim >= n_trials, ND_ERR_BUFFER, "embed: room for %zu numbers, need %zu x %zu", capacity, n_trials, encoder->s.dim);
-    return ndi_encoder_embed(encoder, data, n_trials, embeddings);
+    return ndi_encoder_embed(encoder, data, NULL, n_trials, embeddings);
 }
 
 nd_status nd_encoder_embed_dataset(const nd_encoder *encoder, const nd_dataset *dataset, float *embeddings, size_t capacity, nd_progress_fn progress_fn, void *user)

@@ -11,6 +11,7 @@ typedef struct session {
     pool *threads;
     workspace *w;
     float *x; /* room for trials read from a dataset */
+    int32_t *subjects;
 } session;
 
 void ndi_session_free(session *s)
@@ -19,6 +20,7 @@ void ndi_session_free(session *s)
     ndi_workspace_free(s->w);
     ndi_pool_free(s->threads);
     ndi_free(s->x);
+    ndi_free(s->subjects);
     ndi_free(s);
 }
 
@@ -38,6 +40,7 @@ static nd_status take_session(const nd_encoder *e, size_t n, session **out)
     GO(ndi_pool_create(&s->threads, e->n_threads));
     GO(ndi_workspace_create(&s->w, e->g, capacity, false, false, s->threads));
     GO(NEW(s->x, capacity * e->s.channels * e->s.samples));
+    GO(NEW(s->subjects, capacity));
     *out = s;
     return ND_OK;
 done:
@@ -52,9 +55,9 @@ static void give_back(const nd_encoder *e, session *s)
     if (!atomic_compare_exchange_strong(&shared->spare, &expected, s)) ndi_session_free(s);
 }
 
-static nd_status embed_batch(const nd_encoder *e, session *s, const float *x, size_t n, float *embeddings)
+static nd_status embed_batch(const nd_encoder *e, session *s, const float *x, const int32_t *subjects, size_t n, float *embeddings)
 {
-    pass p = { .w = s->w, .B = n, .x = x, .params = e->params, .state = e->state };
+    pass p = { .w = s->w, .B = n, .x = x, .subjects = subjects, .params = e->params, .state = e->state };
     uint32_t before = ndi_fp_begin();
     ndi_forward(&p);
     ndi_fp_end(before);
@@ -79,7 +82,7 @@ static nd_status check_finite(const nd_encoder *e, const float *x, size_t n)
     return ndi_fail(ND_ERR_NUMERIC, "embed: trial %zu, channel %zu: a sample is not finite", row / e->s.channels, row % e->s.channels);
 }
 
-nd_status ndi_encoder_embed(const nd_encoder *e, const float *x, size_t n, float *embeddings)
+nd_status ndi_encoder_embed(const nd_encoder *e, const float *x, const int32_t *subjects, size_t n, float *embeddings)
 {
     if (n == 0) return ND_OK;
     TRY(check_finite(e, x, n));
@@ -89,7 +92,7 @@ nd_status ndi_encoder_embed(const nd_encoder *e, const float *x, size_t n, float
     nd_status status = ND_OK;
     for (size_t first = 0; first < n && status == ND_OK; first += MAX_BATCH) {
         size_t count = n - first < MAX_BATCH ? n - first : MAX_BATCH;
-        status = embed_batch(e, s, x + first * size, count, embeddings + first * e->s.dim);
+        status = embed_batch(e, s, x + first * size, subjects ? subjects + first : NULL, count, embeddings + first * e->s.dim);
     }
     give_back(e, s);
     return status;
@@ -99,6 +102,7 @@ typedef struct reading {
     const nd_dataset *d;
     size_t first, size;
     float *x;
+    int32_t *subjects;
 } reading;
 
 static void read_trial(void *context, size_t task, size_t worker)
@@ -106,18 +110,19 @@ static void read_trial(void *context, size_t task, size_t worker)
     (void)worker;
     const reading *r = context;
     ndi_dataset_read(r->d, r->first + task, r->x + task * r->size);
+    r->subjects[task] = ndi_dataset_subject_of(r->d, r->first + task);
 }
 
 static nd_status embed_all(const nd_encoder *e, session *s, const nd_dataset *d, float *embeddings, progress *p)
 {
     size_t n = ndi_dataset_trials(d);
-    reading r = { d, 0, e->s.channels * e->s.samples, s->x };
+    reading r = { d, 0, e->s.channels * e->s.samples, s->x, s->subjects };
     for (size_t first = 0; first < n; first += MAX_BATCH) {
         size_t count = n - first < MAX_BATCH ? n - first : MAX_BATCH;
         r.first = first;
         ndi_pool_run(s->threads, count, read_trial, &r);
         TRY(check_finite(e, s->x, count));
-        TRY(embed_batch(e, s, s->x, count, embeddings + first * e->s.dim));
+        TRY(embed_batch(e, s, s->x, s->subjects, count, embeddings + first * e->s.dim));
         TRY(ndi_progress_at(p, first + count));
     }
     return ND_OK;

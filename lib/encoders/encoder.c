@@ -28,7 +28,7 @@ static nd_status build_graph(nd_encoder *e)
 {
     const spec *s = &e->s;
     TRY(ndi_graph_create(&e->g, s->kind->name, (shape){ 1, s->channels, s->samples }));
-    s->kind->build(e->g, s);
+    s->kind->build(e->g, s, 0);
     TRY(e->g->status);
     shape out = ndi_graph_out(e->g);
     CHECK(ndi_shape_size(out) == s->dim, ND_ERR_INTERNAL, "%s: embedding of %zu instead of %zu", s->kind->name, ndi_shape_size(out), s->dim);

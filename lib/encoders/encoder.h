@@ -42,7 +42,7 @@ typedef struct encoder_kind {
     const param *params;
     size_t n_params;
     const char *dim_tensor;          /* its first extent is the embedding size */
-    void (*build)(graph *g, const spec *s);
+    void (*build)(graph *g, const spec *s, int x); /* adds its nodes behind node x: one map, channels x samples */
     nd_status (*fit)(nd_encoder *e, const fit_data *data); /* NULL: trained step by step */
 } encoder_kind;
 
@@ -83,7 +83,7 @@ nd_status ndi_encoder_open(nd_encoder **e, const char *path, const nd_encoder_op
 nd_status ndi_encoder_open_weights(nd_encoder **e, const encoder_kind *kind, const char *path, const nd_encoder_options *o);
 
 /* embed.c */
-nd_status ndi_encoder_embed(const nd_encoder *e, const float *x, size_t n, float *embeddings);
+nd_status ndi_encoder_embed(const nd_encoder *e, const float *x, const int32_t *subjects, size_t n, float *embeddings); /* subjects NULL = unknown */
 nd_status ndi_encoder_embed_dataset(const nd_encoder *e, const nd_dataset *d, float *embeddings, size_t capacity, nd_progress_fn progress, void *user);
 void ndi_session_free(struct session *s);
 nd_status ndi_encoder_check_dataset(const nd_encoder *e, const nd_dataset *d); /* channels, samples, rate, window, normalisation */

@@ -13,11 +13,11 @@ static const param params[] = {
     { "repr",    true,  0,   1,   0, 1,     "1 = a further linear layer at the end" },
 };
 
-static void build(graph *g, const spec *s)
+static void build(graph *g, const spec *s, int x)
 {
     size_t maps = ndi_get_size(s, "maps");
     double dropout = ndi_get(s, "dropout");
-    int x = ndi_conv_time(g, 0, "brain_backbone.encoder.0.tsconv.0", maps, ndi_get_size(s, "kernel"), ndi_get_size(s, "pool"), ndi_get_size(s, "stride"));
+    x = ndi_conv_time(g, x, "brain_backbone.encoder.0.tsconv.0", maps, ndi_get_size(s, "kernel"), ndi_get_size(s, "pool"), ndi_get_size(s, "stride"));
     x = ndi_elu(g, ndi_batch_norm(g, x, "brain_backbone.encoder.0.tsconv.2"));
     x = ndi_conv_space(g, x, "brain_backbone.encoder.0.tsconv.4", maps);
     x = ndi_elu(g, ndi_batch_norm(g, x, "brain_backbone.encoder.0.tsconv.5"));

@@ -22,7 +22,7 @@ static const param params[] = {
 
 enum { ROWS = 256, FOLDS = 5, GRID = 13, MANY = 2000 };
 
-static void build(graph *g, const spec *s) { ndi_linear(g, ndi_flatten(g, 0, false), "linear", s->dim); }
+static void build(graph *g, const spec *s, int x) { ndi_linear(g, ndi_flatten(g, x, false), "linear", s->dim); }
 
 /* The problem while it is solved: n trials, p features, D outputs, m = min(n, p) unknown rows. */
 typedef struct ridge {

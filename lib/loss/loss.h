@@ -25,8 +25,11 @@ typedef struct loss_space {
 typedef struct loss_call {
     size_t n, dim;
     const float *v, *z;
-    double scale;                /* 1 / temperature */
-    double value, grad_log_scale;
+    const size_t *images;        /* number of the image of each row: equal numbers are the same image; NULL = all differ */
+    const size_t *partner;       /* MixCo: row i of v is a mixture, share[i] of its own trial and the rest of the trial of row partner[i]; NULL = no mixtures */
+    const float *share;
+    double scale, bias;          /* 1 / temperature; SigLIP's bias */
+    double value, grad_log_scale, grad_bias;
     float *grad_v, *grad_z;
 } loss_call;
 
@@ -42,6 +45,7 @@ struct nd_loss {
     const loss_kind *kind;
     nd_loss_options options;
     double log_scale;            /* log(1 / temperature) */
+    double bias;                 /* of the logits, SigLIP only */
 };
 
 nd_status ndi_loss_create(nd_loss **loss, const char *kind, const nd_loss_options *o);

@@ -86,8 +86,8 @@ int ndi_graph_fail(graph *g, const node *n, const char *format, ...)
     va_start(arguments, format);
     ndi_vformat(what, sizeof what, format, arguments);
     va_end(arguments);
-    g->status = ndi_fail(ND_ERR_ARGUMENT, "%s: layer %s (%s): %s; its input is %zu x %zu x %zu (maps x channels x samples)", g->encoder, n->name, n->op->name, what,
-                         n->x.maps, n->x.rows, n->x.samples);
+    g->status = ndi_fail(ND_ERR_ARGUMENT, "%s: layer %s (%s): %s; its input is %zu x %zu x %zu (maps x channels x samples)", g->encoder, n->name,
+                         n->op->name, what, n->x.maps, n->x.rows, n->x.samples);
     return -1;
 }
 
@@ -100,7 +100,7 @@ void ndi_tensor_add(graph *g, node *n, const char *suffix, bool trainable, float
     }
     tensor *t = &g->tensors[g->n_tensors];
     memset(t, 0, sizeof *t);
-    snprintf(t->name, sizeof t->name, "%s.%s", n->name, suffix);
+    snprintf(t->name, sizeof t->name, "%s%s%s", n->name, *n->name ? "." : "", suffix);
     t->n_dims = n_dims;
     t->n = 1;
     for (size_t k = 0; k < n_dims; k++) {
@@ -110,7 +110,7 @@ void ndi_tensor_add(graph *g, node *n, const char *suffix, bool trainable, float
             return;
         }
     }
-    t->counter = n_dims == 0;
+    t->counter = n_dims == 0 && !trainable;
     t->trainable = trainable;
     t->start = start;
     t->bound = bound;
@@ -119,6 +119,15 @@ void ndi_tensor_add(graph *g, node *n, const char *suffix, bool trainable, float
     *total += t->n;
     g->n_tensors++;
     n->n_tensors++;
+}
+
+void ndi_tensor_normal(graph *g, float mean, float sd)
+{
+    if (g->status != ND_OK) return;
+    tensor *t = &g->tensors[g->n_tensors - 1];
+    t->start = mean;
+    t->bound = 0;
+    t->sd = sd;
 }
 
 const tensor *ndi_graph_tensor(const graph *g, const char *name)
@@ -134,8 +143,12 @@ void ndi_graph_init(const graph *g, uint64_t seed, float *params, float *state)
         const tensor *t = &g->tensors[i];
         float *values = (t->trainable ? params : state) + t->at;
         for (size_t k = 0; k < t->n; k++) {
-            double u = t->bound > 0 ? 2 * ndi_uniform(seed, NDI_RANDOM_INIT, (uint32_t)i, k) - 1 : 0;
-            values[k] = t->start + t->bound * (float)u;
+            double pair[2] = { 0 };
+            if (t->sd > 0)
+                ndi_normal2(seed, NDI_RANDOM_INIT, (uint32_t)i, k, pair);
+            else if (t->bound > 0)
+                pair[0] = 2 * ndi_uniform(seed, NDI_RANDOM_INIT, (uint32_t)i, k) - 1;
+            values[k] = t->start + (t->sd > 0 ? t->sd : t->bound) * (float)pair[0];
         }
     }
 }

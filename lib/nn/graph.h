@@ -23,7 +23,9 @@ typedef struct tensor {
     size_t at;          /* offset of its values among the graph's parameters or, for a buffer, its state */
     bool trainable;
     bool counter;       /* a buffer that is a whole number without dimensions in files */
+    bool unused;        /* a parameter of the reference's files that nothing reads: kept with the buffers, never trained */
     float start, bound; /* initial values: start + U(-bound, bound) */
+    float sd;           /* or, where not 0, N(start, sd^2) */
 } tensor;
 
 typedef struct graph graph;
@@ -63,6 +65,7 @@ struct graph {
     tensor *tensors;
     int n_tensors, tensors_capacity;
     size_t n_params, n_state;   /* floats */
+    size_t n_unused;            /* of the latter, in tensors that nothing reads */
     nd_status status;           /* sticks at the first failure, as the error flag of stdio does */
 };
 
@@ -72,6 +75,7 @@ void ndi_graph_free(graph *g);
 node *ndi_node_add(graph *g, const op *kind, const char *name, int x);
 int ndi_node_done(graph *g, node *n);
 void ndi_tensor_add(graph *g, node *n, const char *suffix, bool trainable, float start, float bound, size_t n_dims, const size_t *shape);
+void ndi_tensor_normal(graph *g, float mean, float sd); /* the tensor added last starts from N(mean, sd^2) */
 int ndi_graph_fail(graph *g, const node *n, const char *format, ...) __attribute__((format(printf, 3, 4))); /* "encoder: layer (op): …"; returns -1 */
 const tensor *ndi_graph_tensor(const graph *g, const char *name);
 void ndi_graph_init(const graph *g, uint64_t seed, float *params, float *state);
@@ -101,6 +105,7 @@ struct pass {
     uint64_t seed;
     uint32_t step;              /* of the optimiser: dropout masks follow from seed, step, node and element */
     const float *x;             /* B trials */
+    const int32_t *subjects;    /* of each trial, counted from 1, 0 = unknown or unseen; NULL = all unknown */
     const float *params, *state;
     float *new_state, *grads;
 };
@@ -118,6 +123,7 @@ const float *ndi_dy(const pass *p, const node *n);
 float *ndi_dx(const pass *p, const node *n, int input); /* to overwrite; NULL = not wanted */
 const float *ndi_w(const pass *p, const node *n, int tensor);
 float *ndi_dw(const pass *p, const node *n, int tensor);
+static inline int32_t ndi_subject(const pass *p, size_t trial) { return p->subjects ? p->subjects[trial] : 0; }
 const float *ndi_state(const pass *p, const node *n, int tensor);
 float *ndi_new_state(const pass *p, const node *n, int tensor);
 float *ndi_saved(const pass *p, const node *n);

@@ -1,41 +1,51 @@
-/* Linear layer on the vector of each trial: Y (B x D) = X (B x N) W' + b, w (D, N), b (D). dW = dY' X, db = sum dY, dX = dY W. */
+/* Linear layer on R vectors of each trial, the whole of it (R = 1) or its rows: Y (B R x D) = X (B R x N) W' + b, w (D, N), b (D). dW = dY' X, db = sum dY, dX = dY W. */
 #include <math.h>
+#include <string.h>
 
 #include "math/gemm.h"
 #include "math/vec.h"
 #include "nn/ops.h"
 
+enum { DIM };
+
+/* N inputs, D outputs, n vectors in the batch. */
+static size_t vectors_of(const pass *p, const node *n) { return p->B * (ndi_shape_size(n->out) / n->a[DIM]); }
+static size_t inputs_of(const node *n) { return ndi_shape_size(n->x) / (ndi_shape_size(n->out) / n->a[DIM]); }
+
 static void forward(const pass *p, const node *n)
 {
-    size_t N = ndi_shape_size(n->x), D = n->out.maps;
+    size_t N = inputs_of(n), D = n->a[DIM], rows = vectors_of(p, n);
     const float *b = ndi_w(p, n, 1);
     float *y = ndi_y(p, n);
-    for (size_t i = 0; i < p->B; i++)
-        for (size_t d = 0; d < D; d++) y[i * D + d] = b[d];
-    ndi_gemm_parallel(p->w->threads, false, true, p->B, D, N, 1, ndi_x(p, n, 0), N, ndi_w(p, n, 0), N, 1, y, D);
+    for (size_t i = 0; i < rows; i++) memcpy(y + i * D, b, D * sizeof *y);
+    ndi_gemm_parallel(p->w->threads, false, true, rows, D, N, 1, ndi_x(p, n, 0), N, ndi_w(p, n, 0), N, 1, y, D);
 }
 
 static void backward(const pass *p, const node *n)
 {
-    size_t N = ndi_shape_size(n->x), D = n->out.maps;
+    size_t N = inputs_of(n), D = n->a[DIM], rows = vectors_of(p, n);
     const float *dy = ndi_dy(p, n);
     float *dx = ndi_dx(p, n, 0), *db = ndi_dw(p, n, 1);
-    ndi_gemm_parallel(p->w->threads, true, false, D, N, p->B, 1, dy, D, ndi_x(p, n, 0), N, 1, ndi_dw(p, n, 0), N);
-    for (size_t i = 0; i < p->B; i++) ndi_vec->axpy(1, dy + i * D, db, D);
-    if (dx) ndi_gemm_parallel(p->w->threads, false, false, p->B, N, D, 1, dy, D, ndi_w(p, n, 0), N, 0, dx, N);
+    ndi_gemm_parallel(p->w->threads, true, false, D, N, rows, 1, dy, D, ndi_x(p, n, 0), N, 1, ndi_dw(p, n, 0), N);
+    for (size_t i = 0; i < rows; i++) ndi_vec->axpy(1, dy + i * D, db, D);
+    if (dx) ndi_gemm_parallel(p->w->threads, false, false, rows, N, D, 1, dy, D, ndi_w(p, n, 0), N, 0, dx, N);
 }
 
 static const op linear = { "linear", forward, backward };
 
-int ndi_linear(graph *g, int x, const char *name, size_t dim)
+static int add(graph *g, int x, const char *name, size_t dim, bool rows)
 {
     node *n = ndi_node_add(g, &linear, name, x);
     if (!n) return -1;
-    size_t N = ndi_shape_size(n->x);
-    n->out = (shape){ dim, 1, 1 };
-    n->multiply_adds = (uint64_t)N * dim;
+    size_t N = rows ? n->x.samples : ndi_shape_size(n->x);
+    n->out = rows ? (shape){ n->x.maps, n->x.rows, dim } : (shape){ dim, 1, 1 };
+    n->a[DIM] = dim;
+    n->multiply_adds = (uint64_t)ndi_shape_size(n->x) * dim;
     float bound = 1.0f / sqrtf((float)N);
     ndi_tensor_add(g, n, "weight", true, 0, bound, 2, (size_t[]){ dim, N });
     ndi_tensor_add(g, n, "bias", true, 0, bound, 1, &dim);
     return ndi_node_done(g, n);
 }
+
+int ndi_linear(graph *g, int x, const char *name, size_t dim) { return add(g, x, name, dim, false); }
+int ndi_linear_rows(graph *g, int x, const char *name, size_t dim) { return add(g, x, name, dim, true); }

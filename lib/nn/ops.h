@@ -11,11 +11,14 @@ int ndi_conv_time(graph *g, int x, const char *name, size_t maps, size_t kernel,
 int ndi_conv_space(graph *g, int x, const char *name, size_t maps);
 int ndi_batch_norm(graph *g, int x, const char *name);            /* per map over trials, rows and samples */
 int ndi_layer_norm(graph *g, int x, const char *name);            /* over the whole vector of a trial */
+int ndi_layer_norm_rows(graph *g, int x, const char *name);       /* over the samples of each row: tokens are the rows of a single map */
 int ndi_elu(graph *g, int x);
 int ndi_gelu(graph *g, int x);
 int ndi_dropout(graph *g, int x, double rate);
 int ndi_flatten(graph *g, int x, bool samples_first);             /* to a vector: maps, rows, samples; or samples, rows, maps with the maps fastest */
-int ndi_linear(graph *g, int x, const char *name, size_t dim);
+int ndi_linear(graph *g, int x, const char *name, size_t dim);    /* of the whole vector of a trial */
+int ndi_linear_rows(graph *g, int x, const char *name, size_t dim); /* of the samples of each row: M x H x T -> M x H x dim */
+int ndi_unused(graph *g, int x, const char *name, size_t n_dims, const size_t *dims, float mean, float sd); /* passes x on and holds a parameter that the reference's files have */
 int ndi_add(graph *g, int a, int b);
 
 #endif

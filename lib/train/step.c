@@ -20,7 +20,9 @@ static void gather_trial(void *context, size_t task, size_t worker)
     const gather_job *j = context;
     nd_trainer *t = j->t;
     ndi_dataset_read(t->dataset, j->trials[task], t->x + task * j->size);
-    memcpy(t->z + task * j->dim, ndi_bank_vectors(t->bank, 0) + t->rows[j->trials[task]] * j->dim, j->dim * sizeof *t->z);
+    t->subjects[task] = ndi_dataset_subject_of(t->dataset, j->trials[task]);
+    t->images[task] = t->rows[j->trials[task]];
+    memcpy(t->z + task * j->dim, ndi_bank_vectors(t->bank, 0) + t->images[task] * j->dim, j->dim * sizeof *t->z);
 }
 
 static void gather(nd_trainer *t, const size_t *trials, size_t n)
@@ -31,7 +33,7 @@ static void gather(nd_trainer *t, const size_t *trials, size_t n)
 
 static loss_call loss_of_batch(nd_trainer *t, const pass *p, float *grad_v)
 {
-    loss_call c = { .n = p->B, .dim = t->encoder->s.dim, .v = ndi_output(p), .z = t->z, .scale = exp(t->at.log_scale), .grad_v = grad_v };
+    loss_call c = { .n = p->B, .dim = t->encoder->s.dim, .v = ndi_output(p), .z = t->z, .images = t->images, .scale = exp(t->at.log_scale), .bias = t->loss->bias, .grad_v = grad_v };
     t->loss->kind->evaluate(&t->loss->options, t->space, &c);
     return c;
 }
@@ -67,7 +69,7 @@ static nd_status train_batch(nd_trainer *t, double *loss)
     size_t n_params = e->g->n_params;
     gather(t, batch_trials(t), t->o.batch_size);
     memcpy(t->new_state, e->state, e->g->n_state * sizeof *e->state);
-    pass p = { .w = t->w, .B = t->o.batch_size, .training = true, .seed = t->o.seed, .step = (uint32_t)(uint64_t)t->at.step, .x = t->x, .params = e->params, .state = e->state,
+    pass p = { .w = t->w, .B = t->o.batch_size, .training = true, .seed = t->o.seed, .step = (uint32_t)(uint64_t)t->at.step, .x = t->x, .subjects = t->subjects, .params = e->params, .state = e->state,
                .new_state = t->new_state, .grads = t->grads };
     ndi_forward(&p);
     loss_call c = loss_of_batch(t, &p, ndi_output_grad(&p));
@@ -92,7 +94,7 @@ static double validate(nd_trainer *t)
     for (size_t first = 0; first < t->n_validation; first += t->o.validation_batch, batches++) {
         size_t n = t->n_validation - first < t->o.validation_batch ? t->n_validation - first : t->o.validation_batch;
         gather(t, t->validation + first, n);
-        pass p = { .w = t->w, .B = n, .x = t->x, .params = t->encoder->params, .state = t->encoder->state };
+        pass p = { .w = t->w, .B = n, .x = t->x, .subjects = t->subjects, .params = t->encoder->params, .state = t->encoder->state };
         ndi_forward(&p);
         sum += loss_of_batch(t, &p, NULL).value;
     }

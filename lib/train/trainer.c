@@ -103,6 +103,8 @@ static nd_status allocate(nd_trainer *t)
     TRY(NEW(t->order, t->n_train));
     TRY(NEW(t->x, most * size));
     TRY(NEW(t->z, most * t->encoder->s.dim));
+    TRY(NEW(t->subjects, most));
+    TRY(NEW(t->images, most));
     float **blocks[] = { &t->grads, &t->m, &t->v, &t->best_params };
     for (size_t i = 0; i < COUNT(blocks); i++) TRY(NEW(*blocks[i], g->n_params));
     TRY(NEW(t->new_state, g->n_state + 1));
@@ -153,7 +155,7 @@ void ndi_trainer_free(nd_trainer *t)
     ndi_workspace_free(t->w);
     ndi_loss_space_free(t->space);
     ndi_pool_free(t->threads);
-    void *blocks[] = { t->checkpoint, t->rows, t->train, t->validation, t->order, t->x, t->z, t->grads, t->m, t->v, t->new_state, t->best_params, t->best_state, t->norm_blocks };
+    void *blocks[] = { t->checkpoint, t->rows, t->train, t->validation, t->order, t->x, t->z, t->subjects, t->images, t->grads, t->m, t->v, t->new_state, t->best_params, t->best_state, t->norm_blocks };
     for (size_t i = 0; i < COUNT(blocks); i++) ndi_free(blocks[i]);
     ndi_encoder_free(t->encoder);
     ndi_loss_free(t->loss);

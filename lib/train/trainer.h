@@ -37,6 +37,8 @@ struct nd_trainer {
     workspace *w;
     loss_space *space;
     float *x, *z;                        /* a batch */
+    int32_t *subjects;
+    size_t *images;                      /* its bank rows */
     float *grads, *m, *v, *new_state;
     float *best_params, *best_state;
     double *norm_blocks;
