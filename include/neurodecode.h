@@ -10,6 +10,7 @@
 #include "neurodecode/encoder.h"
 #include "neurodecode/loss.h"
 #include "neurodecode/train.h"
+#include "neurodecode/cross.h"
 #include "neurodecode/retrieval.h"
 #include "neurodecode/simulate.h"
 

@@ -112,21 +112,6 @@ ND_API nd_status nd_trainer_run(nd_trainer *trainer, nd_progress_fn progress, vo
 /** @brief Puts the weights with the lowest validation loss into the encoder. Done by nd_trainer_run(); for loops of your own. */
 ND_API nd_status nd_trainer_take_best(nd_trainer *trainer);
 
-/** @brief Embeds every trial by an encoder that has not seen its group: for each group a fresh encoder is made, trained on all other groups and used on this one.
- *  @param kind architecture
- *  @param dataset trials
- *  @param bank targets
- *  @param group "trial", "image", "concept", "subject" or "repetition": what is left out together
- *  @param encoder_options hyper-parameters; sizes come from dataset and bank
- *  @param loss_options NULL = defaults
- *  @param train_options NULL = defaults
- *  @param embeddings receives n_trials x dim of the bank's first layer
- *  @param capacity room, in elements
- *  @param progress may be NULL @param user for @p progress */
-ND_API nd_status nd_cross_embed(const char *kind, const nd_dataset *dataset, const nd_bank *bank, const char *group, const nd_encoder_options *encoder_options,
-                                const nd_loss_options *loss_options, const nd_train_options *train_options, float *embeddings, size_t capacity,
-                                nd_progress_fn progress, void *user);
-
 /** @} */
 
 #ifdef __cplusplus

@@ -72,24 +72,3 @@ nd_status nd_trainer_take_best(nd_trainer *trainer)
     REQUIRE(trainer);
     return ndi_trainer_take_best(trainer);
 }
-
-nd_status nd_cross_embed(const char *kind, const nd_dataset *dataset, const nd_bank *bank, const char *group, const nd_encoder_options *encoder_options,
-                         const nd_loss_options *loss_options, const nd_train_options *train_options, float *embeddings, size_t capacity, nd_progress_fn fn, void *user)
-{
-    REQUIRE(kind);
-    REQUIRE(dataset);
-    REQUIRE(bank);
-    REQUIRE(group);
-    REQUIRE(embeddings);
-    const encoder_kind *k;
-    nd_encoder_options eo;
-    nd_loss_options lo;
-    nd_train_options to;
-    TRY(ndi_encoder_kind_find(kind, &k));
-    TRY(nd_encoder_options_init(&eo, sizeof eo));
-    TRY(nd_loss_options_init(&lo, sizeof lo));
-    TRY(options_in(&to, train_options));
-    TRY(ndi_options_in(&eo, sizeof eo, encoder_options, "nd_encoder_options"));
-    TRY(ndi_options_in(&lo, sizeof lo, loss_options, "nd_loss_options"));
-    return ndi_cross_embed(k, dataset, bank, group, &eo, &lo, &to, embeddings, capacity, fn, user);
-}

@@ -58,7 +58,4 @@ nd_status ndi_trainer_take_best(nd_trainer *t);
 nd_status ndi_trainer_save(const nd_trainer *t, const char *path);
 nd_status ndi_trainer_resume(nd_trainer *t, const char *path);
 
-nd_status ndi_cross_embed(const encoder_kind *kind, const nd_dataset *dataset, const nd_bank *bank, const char *group, const nd_encoder_options *eo, const nd_loss_options *lo,
-                          const nd_train_options *to, float *embeddings, size_t capacity, nd_progress_fn fn, void *user);
-
 #endif

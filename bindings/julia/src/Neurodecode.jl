@@ -12,7 +12,7 @@ module Neurodecode
 using Libdl
 
 export Dataset, Bank, Encoder, Loss, Trainer, Retrieval, NeurodecodeError
-export simulate, cross_embed, embed, info, run!, step!, rank, rank_dataset, search, metrics, top_k, k_way, compare
+export simulate, cross_run, cross_embed, embed, info, run!, step!, rank, rank_dataset, search, metrics, top_k, k_way, compare
 
 const LIBRARY = Ref{Ptr{Cvoid}}(C_NULL)
 const VERSION_WANTED = (0, 1)
@@ -217,6 +217,33 @@ struct TrainInfo
     reserved::Int32
 end
 
+struct CrossOptions
+    size::Csize_t
+    encoder::Cstring
+    encoder_options::Ptr{EncoderOptions}
+    loss::Cstring
+    loss_options::Ptr{LossOptions}
+    train_options::Ptr{TrainOptions}
+    projector::Cstring
+    projector_options::Ptr{EncoderOptions}
+    group::Cstring
+    test::Ptr{Cvoid}
+    progress::Ptr{Cvoid}
+    user::Ptr{Cvoid}
+end
+
+struct Fold
+    size::Csize_t
+    index::Csize_t
+    n_folds::Csize_t
+    encoder::Ptr{Cvoid}
+    projector::Ptr{Cvoid}
+    train::Ptr{Cvoid}
+    held::Ptr{Cvoid}
+    trials::Ptr{Csize_t}
+    n_trials::Csize_t
+end
+
 struct RetrievalOptions
     size::Csize_t
     vectors::Int32
@@ -281,6 +308,7 @@ end
 include("call.jl")
 include("data.jl")
 include("model.jl")
+include("cross.jl")
 include("evaluation.jl")
 
 end

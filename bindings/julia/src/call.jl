@@ -76,6 +76,7 @@ initialise(o::Ref{BankOptions}) = ccall(symbol(:nd_bank_options_init), Int32, (P
 initialise(o::Ref{EncoderOptions}) = ccall(symbol(:nd_encoder_options_init), Int32, (Ptr{EncoderOptions}, Csize_t), o, sizeof(EncoderOptions))
 initialise(o::Ref{LossOptions}) = ccall(symbol(:nd_loss_options_init), Int32, (Ptr{LossOptions}, Csize_t), o, sizeof(LossOptions))
 initialise(o::Ref{TrainOptions}) = ccall(symbol(:nd_train_options_init), Int32, (Ptr{TrainOptions}, Csize_t), o, sizeof(TrainOptions))
+initialise(o::Ref{CrossOptions}) = ccall(symbol(:nd_cross_options_init), Int32, (Ptr{CrossOptions}, Csize_t), o, sizeof(CrossOptions))
 initialise(o::Ref{RetrievalOptions}) = ccall(symbol(:nd_retrieval_options_init), Int32, (Ptr{RetrievalOptions}, Csize_t), o, sizeof(RetrievalOptions))
 initialise(o::Ref{SimulateOptions}) = ccall(symbol(:nd_simulate_options_init), Int32, (Ptr{SimulateOptions}, Csize_t), o, sizeof(SimulateOptions))
 

@@ -169,23 +169,3 @@ function run!(trainer::Trainer; progress=nothing)
     end)
     return info(trainer)
 end
-
-"""Embeds every trial by an encoder that has not seen its group; `encoder`, `loss` and `train` are named tuples of options."""
-function cross_embed(kind, dataset::Dataset, bank::Bank; group="concept", encoder=NamedTuple(), loss=NamedTuple(),
-                     train=NamedTuple(), recipe="default", progress=nothing)
-    result = Array{Float32}(undef, info(bank).dim, length(dataset))
-    status = with_options(EncoderOptions, encoder) do encoder_options
-        with_options(LossOptions, loss) do loss_options
-            with_options(TrainOptions, train, recipe_options(recipe)) do train_options
-                watched(progress) do fn, user
-                    ccall(symbol(:nd_cross_embed), Int32,
-                          (Cstring, Ptr{Cvoid}, Ptr{Cvoid}, Cstring, Ptr{EncoderOptions}, Ptr{LossOptions}, Ptr{TrainOptions}, Ptr{Cfloat}, Csize_t,
-                           Ptr{Cvoid}, Ptr{Cvoid}),
-                          kind, dataset, bank, group, encoder_options, loss_options, train_options, result, length(result), fn, user)
-                end
-            end
-        end
-    end
-    check(status)
-    return result
-end

@@ -7,6 +7,7 @@ import json as _json
 
 from ._call import lib as _c
 from .bank import Bank, BankInfo
+from .cross import Fold, cross_embed, cross_run
 from .dataset import Dataset, DatasetInfo, Trial
 from .encoder import Encoder, EncoderInfo, EncoderKind, Param, TensorInfo, encoder_kinds, encoder_params
 from .errors import (
@@ -18,7 +19,7 @@ from .loss import Evaluation, Loss
 from .progress import Progress, set_log
 from .retrieval import Comparison, Estimate, Found, KWay, Metrics, Retrieval, compare, k_way, metrics, report, top_k
 from .simulate import simulate
-from .train import Trainer, TrainInfo, cross_embed
+from .train import Trainer, TrainInfo
 
 __version__ = "0.1.0"
 

@@ -58,6 +58,11 @@ class nd_progress(Structure):
     ]
 
 
+nd_status = c_int32
+nd_log_fn = CFUNCTYPE(None, c_int32, c_char_p, c_void_p)
+nd_progress_fn = CFUNCTYPE(c_int32, POINTER(nd_progress), c_void_p)
+
+
 class nd_format_info(Structure):
     _fields_ = [
         ("size", c_size_t), ("name", c_char_p), ("title", c_char_p), ("extensions", c_char_p), ("can_read", c_int32), ("can_write", c_int32),
@@ -152,6 +157,25 @@ class nd_train_info(Structure):
     ]
 
 
+class nd_cross_options(Structure):
+    _fields_ = [
+        ("size", c_size_t), ("encoder", c_char_p), ("encoder_options", POINTER(nd_encoder_options)), ("loss", c_char_p),
+        ("loss_options", POINTER(nd_loss_options)), ("train_options", POINTER(nd_train_options)), ("projector", c_char_p),
+        ("projector_options", POINTER(nd_encoder_options)), ("group", c_char_p), ("test", POINTER(nd_dataset)), ("progress", nd_progress_fn),
+        ("user", c_void_p),
+    ]
+
+
+class nd_fold(Structure):
+    _fields_ = [
+        ("size", c_size_t), ("index", c_size_t), ("n_folds", c_size_t), ("encoder", POINTER(nd_encoder)), ("projector", POINTER(nd_encoder)),
+        ("train", POINTER(nd_dataset)), ("held", POINTER(nd_dataset)), ("trials", POINTER(c_size_t)), ("n_trials", c_size_t),
+    ]
+
+
+nd_fold_fn = CFUNCTYPE(c_int32, POINTER(nd_fold), c_void_p)
+
+
 class nd_retrieval_options(Structure):
     _fields_ = [("size", c_size_t), ("vectors", c_int32), ("centre_gallery", c_int32), ("n_threads", c_int32), ("reserved", c_int32)]
 
@@ -190,13 +214,9 @@ STRUCTS = {
     for struct in (
         nd_progress, nd_format_info, nd_dataset_options, nd_dataset_info, nd_trial, nd_bank_options, nd_bank_info, nd_encoder_kind_info,
         nd_param_info, nd_encoder_options, nd_encoder_info, nd_tensor_info, nd_loss_options, nd_train_options, nd_train_info,
-        nd_retrieval_options, nd_metrics, nd_estimate, nd_comparison, nd_simulate_options,
+        nd_cross_options, nd_fold, nd_retrieval_options, nd_metrics, nd_estimate, nd_comparison, nd_simulate_options,
     )
 }
-
-nd_status = c_int32
-nd_log_fn = CFUNCTYPE(None, c_int32, c_char_p, c_void_p)
-nd_progress_fn = CFUNCTYPE(c_int32, POINTER(nd_progress), c_void_p)
 
 TEXT = c_char_p
 TEXTS = POINTER(c_char_p)
@@ -293,6 +313,9 @@ FUNCTIONS = {  # name: (result, arguments)
     "nd_trainer_step": (nd_status, (TRAINER, DOUBLE)),
     "nd_trainer_run": (nd_status, (TRAINER, *WATCH)),
     "nd_trainer_take_best": (nd_status, (TRAINER,)),
+
+    "nd_cross_options_init": (nd_status, (POINTER(nd_cross_options), c_size_t)),
+    "nd_cross_run": (nd_status, (DATASET, BANK, POINTER(nd_cross_options), nd_fold_fn, c_void_p)),
     "nd_cross_embed": (nd_status, (TEXT, DATASET, BANK, TEXT, POINTER(nd_encoder_options), POINTER(nd_loss_options), POINTER(nd_train_options),
                                    FLOATS, c_size_t, *WATCH)),
 

@@ -2,7 +2,7 @@
 import functools
 
 from . import _lib
-from ._call import Handle, byref, fetched, free_function, lib, options, path, pointer, record, room, text
+from ._call import Handle, byref, fetched, free_function, lib, options, path, record, text
 from .progress import watched
 
 TrainInfo = record("TrainInfo", _lib.nd_train_info, """Where a training stands.
@@ -28,7 +28,7 @@ class Trainer(Handle):
 
         recipe: None or "default", or "reference" for what the reference code does; keywords change single values of it.
         """
-        lib.nd_trainer_create(self._slot(), encoder, loss, dataset, bank, _train_options(keywords, recipe))
+        lib.nd_trainer_create(self._slot(), encoder, loss, dataset, bank, train_options(keywords, recipe))
 
     def run(self, progress=None):
         """Steps until finished, then puts the best weights into the encoder; returns the TrainInfo.
@@ -62,22 +62,11 @@ class Trainer(Handle):
         return fetched(TrainInfo, _lib.nd_train_info, lib.nd_trainer_get_info, self)
 
 
-def _train_options(keywords, recipe=None):
+def train_options(keywords, recipe=None):
+    """The C struct of options: the recipe, and what the keywords say."""
     init = functools.partial(_init_recipe, text(recipe)) if recipe else None
     return options(_lib.nd_train_options, keywords, init)
 
 
 def _init_recipe(recipe, given, size):
     lib.nd_train_options_init_recipe(given, size, recipe)
-
-
-def cross_embed(kind, dataset, bank, group="concept", encoder=None, loss=None, train=None, recipe=None, progress=None):
-    """Embeds every trial by an encoder that has not seen its group, float32 (n_trials, dim of the bank's first layer).
-
-    group: "trial", "image", "concept", "subject" or "repetition" is left out together; encoder, loss, train: dicts of the options of
-    Encoder, Loss and Trainer.
-    """
-    out = room((len(dataset), bank.info.dim))
-    watched(progress, lib.nd_cross_embed, text(kind), dataset, bank, text(group), options(_lib.nd_encoder_options, encoder or {}),
-            options(_lib.nd_loss_options, loss or {}), _train_options(train or {}, recipe), pointer(out), out.size)
-    return out
