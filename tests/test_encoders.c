@@ -16,6 +16,7 @@
 #include "golden.h"
 #include "io/format.h"
 #include "loss/loss.h"
+#include "small.h"
 #include "temp.h"
 #include "train/optimiser.h"
 
@@ -285,7 +286,7 @@ static void rows_save_open_and_embed(void **state)
     for (const encoder_kind *const *k = ndi_encoder_kinds; *k; k++) {
         nd_encoder *e, *opened;
         const char *path = nd_test_temp("encoder.safetensors");
-        assert_int_equal(make(&e, (*k)->name, CHANNELS, SAMPLES, DIM, NULL, 1), ND_OK);
+        assert_int_equal(make(&e, (*k)->name, CHANNELS, SAMPLES, DIM, nd_test_small((*k)->name), 1), ND_OK);
         assert_int_equal(nd_encoder_embed(e, x, TRIALS, a, TRIALS * DIM), ND_OK);
         assert_int_equal(nd_encoder_embed(e, x + 3 * CHANNELS * SAMPLES, 1, one, DIM), ND_OK);
         assert_true(nd_test_relative_error(one, a + 3 * DIM, DIM) < 1e-5);
