@@ -5,11 +5,11 @@
 
 static const param params[] = {
     /* name      whole  default reference min max */
-    { "maps",      true,  40,  40,  1, 1024,  "temporal and spatial filters" },
-    { "kernel",    true,  25,  25,  1, 10000, "temporal kernel, samples" },
-    { "pool",      true,  51,  51,  1, 10000, "mean pooling, samples" },
-    { "stride",    true,  5,   5,   1, 10000, "step of the pooling, samples" },
-    { "dropout",   false, 0.5, 0.5, 0, 0.99,  "behind the convolutions and inside the head" },
+    { "maps",    true,  40,  40,  1, 1024,  "temporal and spatial filters" },
+    { "kernel",  true,  25,  25,  1, 10000, "temporal kernel, samples" },
+    { "pool",    true,  51,  51,  1, 10000, "mean pooling, samples" },
+    { "stride",  true,  5,   5,   1, 10000, "step of the pooling, samples" },
+    { "dropout", false, 0.5, 0.5, 0, 0.99,  "behind the convolutions and inside the head" },
 };
 
 static void build(graph *g, const spec *s, int x)
