@@ -64,18 +64,32 @@ static void add_window(const sizes *s, size_t k, const float *row, float *x)
 }
 
 /* windows[m K + k][line P + p] of a group. */
-static void gather(const sizes *s, const float *x, size_t first, size_t lines, size_t group, float *windows)
+static void gather_windows(const sizes *s, const float *x, size_t first, size_t lines, size_t group, float *windows)
 {
     for (size_t m = 0; m < s->M; m++)
         for (size_t k = 0; k < s->K; k++)
             for (size_t l = 0; l < lines; l++, windows += s->P) read_window(s, k, x + input_at(s, first + l, group * s->M + m), windows);
 }
 
-static void scatter(const sizes *s, const float *windows, size_t first, size_t lines, size_t group, float *dx)
+static void scatter_windows(const sizes *s, const float *windows, size_t first, size_t lines, size_t group, float *dx)
 {
     for (size_t m = 0; m < s->M; m++)
         for (size_t k = 0; k < s->K; k++)
             for (size_t l = 0; l < lines; l++, windows += s->P) add_window(s, k, windows, dx + input_at(s, first + l, group * s->M + m));
+}
+
+/* out[f][line P + p] of a group. */
+static void gather_outputs(const sizes *s, const float *y, size_t first, size_t lines, size_t group, float *out)
+{
+    for (size_t f = 0; f < s->F; f++)
+        for (size_t l = 0; l < lines; l++, out += s->P) memcpy(out, y + output_at(s, first + l, group * s->F + f), s->P * sizeof *out);
+}
+
+/* The same to its place, plus the bias unless NULL. */
+static void scatter_outputs(const sizes *s, const float *out, size_t first, size_t lines, size_t group, const float *b, float *y)
+{
+    for (size_t f = group * s->F; f < (group + 1) * s->F; f++)
+        for (size_t l = 0; l < lines; l++, out += s->P) ndi_vec->scale_shift(1, b ? b[f] : 0, out, y + output_at(s, first + l, f), s->P);
 }
 
 static void forward_chunk(const pass *p, const node *n, size_t first, size_t count, size_t chunk, size_t worker)
@@ -84,15 +98,13 @@ static void forward_chunk(const pass *p, const node *n, size_t first, size_t cou
     sizes s = sizes_of(n);
     const float *w = ndi_w(p, n, WEIGHT), *b = n->n_tensors > BIAS ? ndi_w(p, n, BIAS) : NULL;
     size_t each = lines_at_a_time(s.P), last = (first + count) * s.H;
-    float *windows = ndi_scratch(p, worker), *out = windows + s.W * each * s.P, *y = ndi_y(p, n);
+    float *windows = ndi_scratch(p, worker), *out = windows + s.W * each * s.P;
     for (size_t line = first * s.H; line < last; line += each) {
         size_t lines = fewer(each, last - line), columns = lines * s.P;
         for (size_t j = 0; j < s.g; j++) {
-            gather(&s, ndi_x(p, n, 0), line, lines, j, windows);
+            gather_windows(&s, ndi_x(p, n, 0), line, lines, j, windows);
             ndi_gemm(false, false, s.F, columns, s.W, 1, w + j * s.F * s.W, s.W, windows, columns, 0, out, columns);
-            for (size_t f = 0; f < s.F; f++)
-                for (size_t l = 0; l < lines; l++)
-                    ndi_vec->scale_shift(1, b ? b[j * s.F + f] : 0, out + f * columns + l * s.P, y + output_at(&s, line + l, j * s.F + f), s.P);
+            scatter_outputs(&s, out, line, lines, j, b, ndi_y(p, n));
         }
     }
 }
@@ -109,16 +121,13 @@ static void backward_chunk(const pass *p, const node *n, size_t first, size_t co
     for (size_t line = first * s.H; line < last; line += each) {
         size_t lines = fewer(each, last - line), columns = lines * s.P;
         for (size_t j = 0; j < s.g; j++) {
-            gather(&s, ndi_x(p, n, 0), line, lines, j, windows);
-            for (size_t f = 0; f < s.F; f++) {
-                for (size_t l = 0; l < lines; l++)
-                    memcpy(dy + f * columns + l * s.P, ndi_dy(p, n) + output_at(&s, line + l, j * s.F + f), s.P * sizeof *dy);
-                db[j * s.F + f] += ndi_vec->sum(dy + f * columns, columns);
-            }
+            gather_windows(&s, ndi_x(p, n, 0), line, lines, j, windows);
+            gather_outputs(&s, ndi_dy(p, n), line, lines, j, dy);
+            for (size_t f = 0; f < s.F; f++) db[j * s.F + f] += ndi_vec->sum(dy + f * columns, columns);
             ndi_gemm(false, true, s.F, s.W, columns, 1, dy, columns, windows, columns, 1, dw + j * s.F * s.W, s.W);
             if (!dx) continue;
             ndi_gemm(true, false, s.W, columns, s.F, 1, ndi_w(p, n, WEIGHT) + j * s.F * s.W, s.W, dy, columns, 0, windows, columns);
-            scatter(&s, windows, line, lines, j, dx);
+            scatter_windows(&s, windows, line, lines, j, dx);
         }
     }
 }
