@@ -4,9 +4,23 @@
 
 #include "encoders/encoder.h"
 
-extern const encoder_kind ndi_encoder_nice, ndi_encoder_ridge;
+extern const encoder_kind ndi_encoder_nice, ndi_encoder_brain_mlp, ndi_encoder_eegnet, ndi_encoder_eegproject, ndi_encoder_linear;
+extern const encoder_kind ndi_encoder_mlp, ndi_encoder_resnet1d, ndi_encoder_shallow, ndi_encoder_tsconv, ndi_encoder_ridge;
 
-const encoder_kind *const ndi_encoder_kinds[] = { &ndi_encoder_nice, &ndi_encoder_ridge, NULL };
+/* NICE first, then by name, the closed form last. */
+const encoder_kind *const ndi_encoder_kinds[] = {
+    &ndi_encoder_nice,
+    &ndi_encoder_brain_mlp,
+    &ndi_encoder_eegnet,
+    &ndi_encoder_eegproject,
+    &ndi_encoder_linear,
+    &ndi_encoder_mlp,
+    &ndi_encoder_resnet1d,
+    &ndi_encoder_shallow,
+    &ndi_encoder_tsconv,
+    &ndi_encoder_ridge,
+    NULL,
+};
 
 nd_status ndi_encoder_kind_find(const char *name, const encoder_kind **kind)
 {
@@ -81,5 +95,6 @@ nd_status ndi_spec_parse(spec *s, const encoder_kind *kind, const char *list)
 
 void ndi_spec_format(const spec *s, text *t)
 {
+    ndi_text_add(t, "%s", ""); /* a text even of none */
     for (size_t i = 0; i < s->kind->n_params; i++) ndi_text_add(t, "%s%s=%.17g", i ? " " : "", s->kind->params[i].name, s->values[i]);
 }

@@ -1,7 +1,7 @@
 /* NICE: temporal-spatial convolution (Song et al., "Decoding Natural Images from EEG for Object Recognition", ICLR 2024), as the reference system has it: the pooling stands before the first
  * batch normalisation. `repr` adds that system's extra linear layer behind the layer normalisation. */
 #include "encoders/encoder.h"
-#include "nn/ops.h"
+#include "encoders/head.h"
 
 static const param params[] = {
     /* name      whole  default reference min max */
@@ -22,10 +22,8 @@ static void build(graph *g, const spec *s, int x)
     x = ndi_conv_space(g, x, "brain_backbone.encoder.0.tsconv.4", maps);
     x = ndi_elu(g, ndi_batch_norm(g, x, "brain_backbone.encoder.0.tsconv.5"));
     x = ndi_conv_space(g, ndi_dropout(g, x, dropout), "brain_backbone.encoder.0.projection.0", maps);
-    x = ndi_linear(g, ndi_flatten(g, x, true), "brain_backbone.projector.0", s->dim);
-    int residual = ndi_linear(g, ndi_gelu(g, x), "brain_backbone.projector.1.fn.1", s->dim);
-    x = ndi_add(g, x, ndi_dropout(g, residual, dropout));
-    x = ndi_layer_norm(g, x, "brain_backbone.projector.2");
+    const head_names head = { "brain_backbone.projector.0", "brain_backbone.projector.1.fn.1", "brain_backbone.projector.2" };
+    x = ndi_projection(g, ndi_flatten(g, x, true), s->dim, dropout, head);
     if (ndi_get(s, "repr") > 0) ndi_linear(g, x, "repr_layer", s->dim);
 }
 

@@ -9,11 +9,25 @@
 int ndi_conv_time(graph *g, int x, const char *name, size_t maps, size_t kernel, size_t width, size_t stride);
 /* Spatial convolution over all rows at once: M x H x T -> F x 1 x T. With one row it is the 1 x 1 convolution. */
 int ndi_conv_space(graph *g, int x, const char *name, size_t maps);
+int ndi_conv_space_grouped(graph *g, int x, const char *name, size_t maps, size_t groups); /* groups = maps of x: depthwise */
+/* Convolution of each row along its samples, between zeros: M x H x T -> F x H x ((left + T + right - kernel) / stride + 1). */
+typedef struct conv1d {
+    size_t maps, kernel;
+    size_t stride, groups;    /* 0 = 1 */
+    size_t left, right;       /* zeros before and behind the samples */
+    size_t samples;           /* what must come out, 0 = whatever does */
+    bool rows_are_maps;       /* PyTorch's Conv1d: M H maps of one row, w (F, M H / groups, K); else its Conv2d, w (F, M / groups, 1, K) */
+    bool no_bias;
+} conv1d;
+int ndi_conv1d(graph *g, int x, const char *name, conv1d c);
+int ndi_mean_pool(graph *g, int x, const char *name, size_t width, size_t stride); /* over samples */
+int ndi_max_pool(graph *g, int x, const char *name, size_t width);                 /* the same, every `width`; the last window may be shorter */
 int ndi_batch_norm(graph *g, int x, const char *name);            /* per map over trials, rows and samples */
 int ndi_layer_norm(graph *g, int x, const char *name);            /* over the whole vector of a trial */
 int ndi_layer_norm_rows(graph *g, int x, const char *name);       /* over the samples of each row: tokens are the rows of a single map */
 int ndi_elu(graph *g, int x);
 int ndi_gelu(graph *g, int x);
+int ndi_relu(graph *g, int x);
 int ndi_dropout(graph *g, int x, double rate);
 int ndi_flatten(graph *g, int x, bool samples_first);             /* to a vector: maps, rows, samples; or samples, rows, maps with the maps fastest */
 int ndi_linear(graph *g, int x, const char *name, size_t dim);    /* of the whole vector of a trial */
