@@ -1,12 +1,15 @@
 /* The table of architectures, and their hyper-parameters as text. */
 #include <math.h>
+#include <stdarg.h>
 #include <string.h>
 
 #include "encoders/encoder.h"
 
-extern const encoder_kind ndi_encoder_nice, ndi_encoder_ridge;
+extern const encoder_kind ndi_encoder_nice, ndi_encoder_atms, ndi_encoder_eegconformer, ndi_encoder_lstm, ndi_encoder_ridge;
 
-const encoder_kind *const ndi_encoder_kinds[] = { &ndi_encoder_nice, &ndi_encoder_ridge, NULL };
+const encoder_kind *const ndi_encoder_kinds[] = {
+    &ndi_encoder_nice, &ndi_encoder_atms, &ndi_encoder_eegconformer, &ndi_encoder_lstm, &ndi_encoder_ridge, NULL,
+};
 
 nd_status ndi_encoder_kind_find(const char *name, const encoder_kind **kind)
 {
@@ -82,4 +85,14 @@ nd_status ndi_spec_parse(spec *s, const encoder_kind *kind, const char *list)
 void ndi_spec_format(const spec *s, text *t)
 {
     for (size_t i = 0; i < s->kind->n_params; i++) ndi_text_add(t, "%s%s=%.17g", i ? " " : "", s->kind->params[i].name, s->values[i]);
+}
+
+layer_name ndi_layer(const char *format, ...)
+{
+    layer_name name;
+    va_list arguments;
+    va_start(arguments, format);
+    ndi_vformat(name.s, sizeof name.s, format, arguments);
+    va_end(arguments);
+    return name;
 }
