@@ -263,14 +263,32 @@ static nd_status make(nd_encoder **e, const char *kind, size_t channels, size_t 
 static void parameter_counts(void **state)
 {
     (void)state;
-    const size_t known[][4] = { { 63, 250, 384, 953472 },   { 63, 250, 512, 1367808 },   { 63, 250, 768, 2393088 },  { 63, 250, 1024, 3680512 },
-                                { 63, 250, 1792, 9115648 }, { 63, 250, 2048, 11451648 }, { 271, 201, 512, 1495808 }, { 271, 201, 768, 2418688 } };
+    const struct {
+        const char *kind;
+        size_t channels, samples, dim, n;
+    } known[] = {
+        { "nice", 63, 250, 384, 953472 },
+        { "nice", 63, 250, 512, 1367808 },
+        { "nice", 63, 250, 768, 2393088 },
+        { "nice", 63, 250, 1024, 3680512 },
+        { "nice", 63, 250, 1792, 9115648 },
+        { "nice", 63, 250, 2048, 11451648 },
+        { "nice", 271, 201, 512, 1495808 },
+        { "nice", 271, 201, 768, 2418688 },
+        { "atms", 63, 250, 512, 1813808 },
+        { "atms", 63, 250, 768, 2839088 },
+        { "atms", 63, 250, 1792, 9561648 },
+        { "eegconformer", 63, 250, 512, 1160072 },
+        { "eegconformer", 63, 250, 768, 1422472 },
+        { "eegconformer", 63, 250, 1792, 2472072 },
+        { "lstm", 63, 250, 512, 98816 + 16512 + 129 * 512 }, /* recurrent layer, linear layer, final layer */
+    };
     for (size_t i = 0; i < COUNT(known); i++) {
         nd_encoder *e;
         nd_encoder_info info = { .size = sizeof info };
-        assert_int_equal(make(&e, "nice", known[i][0], known[i][1], known[i][2], "recipe=reference", 1), ND_OK);
+        assert_int_equal(make(&e, known[i].kind, known[i].channels, known[i].samples, known[i].dim, "recipe=reference", 1), ND_OK);
         assert_int_equal(nd_encoder_get_info(e, &info), ND_OK);
-        assert_int_equal(info.n_parameters, known[i][3]);
+        assert_int_equal(info.n_parameters, known[i].n);
         nd_encoder_free(e);
     }
 }
@@ -315,6 +333,47 @@ static void rows_save_open_and_embed(void **state)
     ndi_free(x);
 }
 
+/* Gradients of one training pass, dropout and subjects included. */
+static float *gradients(const encoder_kind *kind, const float *x, int32_t threads, size_t *n)
+{
+    nd_encoder *e;
+    workspace *w;
+    pool *p;
+    assert_int_equal(make(&e, kind->name, CHANNELS, SAMPLES, DIM, NULL, threads), ND_OK);
+    assert_int_equal(ndi_pool_create(&p, threads), ND_OK);
+    assert_int_equal(ndi_workspace_create(&w, e->g, TRIALS, true, false, p), ND_OK);
+    *n = e->g->n_params;
+    float *grads = ndi_alloc(*n, sizeof *grads), *new_state = ndi_alloc(e->g->n_state + 1, sizeof *new_state);
+    int32_t subjects[TRIALS];
+    for (size_t i = 0; i < TRIALS; i++) subjects[i] = (int32_t)i % 12;
+    pass run = { .w = w, .B = TRIALS, .training = true, .seed = 3, .step = 2, .x = x, .subjects = subjects, .params = e->params, .state = e->state, .new_state = new_state, .grads = grads };
+    ndi_forward(&run);
+    for (size_t i = 0; i < TRIALS * DIM; i++) ndi_output_grad(&run)[i] = x[i];
+    ndi_backward(&run);
+    ndi_free(new_state);
+    ndi_workspace_free(w);
+    ndi_pool_free(p);
+    nd_encoder_free(e);
+    return grads;
+}
+
+static void rows_train_with_the_same_bits(void **state)
+{
+    (void)state;
+    float *x = noise_trials(TRIALS * CHANNELS * SAMPLES);
+    for (const encoder_kind *const *k = ndi_encoder_kinds; *k; k++) {
+        size_t n;
+        float *first = gradients(*k, x, 1, &n);
+        for (int32_t threads = 2; threads <= 3; threads++) {
+            float *again = gradients(*k, x, threads, &n);
+            if (memcmp(first, again, n * sizeof *first) != 0) fail_msg("%s: %d threads give other gradients than one", (*k)->name, threads);
+            ndi_free(again);
+        }
+        ndi_free(first);
+    }
+    ndi_free(x);
+}
+
 static void initial_weights_are_uniform(void **state)
 {
     (void)state;
@@ -331,6 +390,98 @@ static void initial_weights_are_uniform(void **state)
     assert_true(most <= bound * 1.000001 && most > 0.999 * bound);
     assert_true(fabs(mean) < 5 * bound / sqrt(3.0 * (double)t->n));
     assert_true(fabs(square / (bound * bound / 3) - 1) < 0.02);
+    nd_encoder_free(e);
+}
+
+/* ---- what single architectures promise ---- */
+
+static void embed_as(const nd_encoder *e, const float *x, const int32_t *subjects, float *v)
+{
+    if (ndi_encoder_embed(e, x, subjects, TRIALS, v) != ND_OK) fail_msg("%s", nd_last_error());
+}
+
+/* By default each trial has its own subject's token; in the reference one subject without changes the whole batch. */
+static void atms_knows_subjects(void **state)
+{
+    (void)state;
+    float *x = noise_trials(TRIALS * CHANNELS * SAMPLES), a[TRIALS * DIM], b[TRIALS * DIM];
+    for (int reference = 0; reference < 2; reference++) {
+        nd_encoder *e;
+        assert_int_equal(make(&e, "atms", CHANNELS, SAMPLES, DIM, reference ? "recipe=reference" : "", 1), ND_OK);
+        const tensor *tokens = ndi_graph_tensor(e->g, "brain_backbone.encoder.enc_embedding.subject_embedding.subject_embedding.weight");
+        int32_t subjects[TRIALS];
+        for (size_t i = 0; i < TRIALS; i++) subjects[i] = 3;
+        embed_as(e, x, subjects, a);
+        subjects[1] = 99;
+        embed_as(e, x, subjects, b);
+        assert_true(memcmp(a + DIM, b + DIM, DIM * sizeof *a) != 0);
+        assert_int_equal(memcmp(a, b, DIM * sizeof *a) != 0, reference);
+        ndi_encoder_values(e, tokens)[(reference ? 3 : 2) * SAMPLES] += 1; /* the row of subject 3 */
+        subjects[1] = 3;
+        embed_as(e, x, subjects, b);
+        assert_true(memcmp(a, b, DIM * sizeof *a) != 0);
+        embed_as(e, x, NULL, a);
+        ndi_encoder_values(e, tokens)[(reference ? 3 : 2) * SAMPLES] += 1;
+        embed_as(e, x, NULL, b);
+        assert_memory_equal(a, b, sizeof a); /* nobody's trials do not read the table */
+        nd_encoder_free(e);
+    }
+    ndi_free(x);
+}
+
+/* Behind the attention layer the reference keeps the first rows. */
+static void atms_rows_behind_attention(void **state)
+{
+    (void)state;
+    for (int drop_last = 0; drop_last < 2; drop_last++) {
+        nd_encoder *e;
+        assert_int_equal(make(&e, "atms", CHANNELS, SAMPLES, DIM, drop_last ? "drop_last=1" : "", 1), ND_OK);
+        int i = 0;
+        while (strcmp(e->g->nodes[i].op->name, "rows") != 0) i++;
+        assert_int_equal(e->g->nodes[i].x.rows, CHANNELS + 1);
+        assert_int_equal(e->g->nodes[i].out.rows, CHANNELS);
+        assert_int_equal(e->g->nodes[i].a[0], drop_last ? 0 : 1);
+        nd_encoder_free(e);
+    }
+}
+
+/* The reference divides scores by the root of all features; with one head that is the same. */
+static void eegconformer_scales_scores(void **state)
+{
+    (void)state;
+    const char *params[] = { "heads=4", "heads=4 full_scale=1", "heads=1" };
+    const double widths[] = { 10, 40, 40 };
+    for (size_t k = 0; k < COUNT(params); k++) {
+        nd_encoder *e;
+        assert_int_equal(make(&e, "eegconformer", CHANNELS, SAMPLES, DIM, params[k], 1), ND_OK);
+        int i = 0;
+        while (strcmp(e->g->nodes[i].op->name, "attention") != 0) i++;
+        assert_float_equal(e->g->nodes[i].scale, 1 / sqrt(widths[k]), 1e-7);
+        assert_null(ndi_graph_tensor(e->g, "brain_backbone.final_layer.final_layer.0.weight"));
+        nd_encoder_free(e);
+    }
+}
+
+static void sizes_too_small(void **state)
+{
+    (void)state;
+    const struct {
+        const char *kind, *params;
+        size_t samples;
+        const char *expected;
+    } cases[] = {
+        { "atms", "", 3, "query_projection (linear): got 0 outputs" },
+        { "atms", "", 74, "enc_eeg.0.tsconv.0 (conv_time)" },
+        { "eegconformer", "", 9, "patch_embedding.shallownet.0 (conv_time)" },
+        { "eegconformer", "", 33, "layer avg_pool (avg_pool): pooling over 25 samples is longer than the input; its input is 40 x 1 x 24" },
+        { "eegconformer", "heads=3", 100, "layer attention (attention): 40 features do not divide among 3 heads; its input is 1 x 14 x 40" },
+    };
+    nd_encoder *e = NULL;
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        assert_int_equal(make(&e, cases[i].kind, 7, cases[i].samples, 8, cases[i].params, 1), ND_ERR_ARGUMENT);
+        if (!strstr(nd_last_error(), cases[i].expected)) fail_msg("got: %s, expected: %s", nd_last_error(), cases[i].expected);
+    }
+    assert_int_equal(make(&e, "lstm", 1, 1, 1, "layers=2 hidden=1 output=1", 1), ND_OK);
     nd_encoder_free(e);
 }
 
@@ -415,8 +566,10 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(reference_vectors),           cmocka_unit_test(parameter_counts),     cmocka_unit_test(rows_save_open_and_embed),
+        cmocka_unit_test(rows_train_with_the_same_bits),
         cmocka_unit_test(initial_weights_are_uniform), cmocka_unit_test(hyper_parameter_text), cmocka_unit_test(weights_that_do_not_fit),
-        cmocka_unit_test(samples_that_are_not_finite),
+        cmocka_unit_test(atms_knows_subjects),  cmocka_unit_test(atms_rows_behind_attention), cmocka_unit_test(eegconformer_scales_scores),
+        cmocka_unit_test(sizes_too_small),             cmocka_unit_test(samples_that_are_not_finite),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
