@@ -1,7 +1,7 @@
 /* EEG Conformer: convolutions, then attention between moments (Song et al., "EEG Conformer: Convolutional Transformer for EEG Decoding and Visualization", IEEE TNSRE 2023).
  *
- * The reference system leaves the network's classifier in: its logarithm of class probabilities is what the final layer sees (features, log_softmax). Here the final layer follows the
- * classifier's hidden layers. The reference divides scores by the square root of all features whatever the number of heads (full_scale). */
+ * The reference system leaves the network's classifier in: the whole embedding passes 32 features (fc2) and logarithms of class probabilities (features, log_softmax). Here the final layer
+ * follows wider hidden layers. The reference divides scores by the square root of all features whatever the number of heads (full_scale). */
 #include <math.h>
 
 #include "encoders/encoder.h"
@@ -20,7 +20,7 @@ static const param params[] = {
     { "att_dropout", false, 0.5,  0.5,  0, 0.99,  "of attention weights and inside the attention layers" },
     { "fc1",         true,  256,  256,  1, 65536, "first hidden layer behind the attention" },
     { "fc1_dropout", false, 0.5,  0.5,  0, 0.99,  "behind it" },
-    { "fc2",         true,  32,   32,   1, 65536, "second hidden layer" },
+    { "fc2",         true,  256,  32,   1, 65536, "second hidden layer" },
     { "fc2_dropout", false, 0.3,  0.3,  0, 0.99,  "behind it" },
     { "features",    true,  0,    1024, 0, 65536, "outputs of the classifier, 0 = it is left out" },
     { "log_softmax", true,  0,    1,    0, 1,     "1 = the final layer sees logarithms of probabilities" },
