@@ -27,7 +27,7 @@
 typedef struct golden_file {
     const char *file, *kind, *params;
     double tolerance;     /* of embeddings */
-    const char *noise[8]; /* parts of the names of biases in front of a batch normalisation: see below */
+    const char *noise[8]; /* parts of the names of biases in front of a batch normalisation or of keys: see below */
 } golden_file;
 
 static const golden_file golden_files[] = {
@@ -40,6 +40,13 @@ static const golden_file golden_files[] = {
     { "resnet1d.npz", "resnet1d", "dropout=0 blocks=3 filters0=8 filters1=12 filters2=16", 1e-5, { NULL } },
     { "shallow.npz", "shallow", "dropout=0", 1e-5, { "backbone.0.bias", "backbone.1.bias" } },
     { "tsconv.npz", "tsconv", "dropout=0", 1e-5, { "backbone.0.bias", "backbone.4.bias" } },
+    { "atms.npz", "atms", "recipe=reference dropout=0 conv_dropout=0", 1e-5, { "tsconv.0.bias", "tsconv.4.bias", "key_projection.bias" } },
+    { "eegconformer.npz",
+      "eegconformer",
+      "recipe=reference features=48 dropout=0 att_dropout=0 fc1_dropout=0 fc2_dropout=0",
+      1e-5,
+      { "shallownet.0.bias", "shallownet.1.bias", "keys.bias" } },
+    { "lstm.npz", "lstm", "hidden=20 output=16", 1e-5, { NULL } },
 };
 
 typedef struct golden {
@@ -148,7 +155,7 @@ static void compare(const golden *g, const char *name, const float *found, doubl
     ndi_free(expected);
 }
 
-/* A bias in front of a batch normalisation has a gradient of exactly 0; the reference found rounding noise there and made steps of it, which move the running mean behind it. */
+/* A bias in front of a batch normalisation has a gradient of exactly 0, and so has one of attention keys, which adds the same to all scores of a row; the reference found rounding noise there and made steps of it, which move the running mean behind it. */
 static bool noise(const golden *g, const char *name)
 {
     bool found = g->file->noise[0] && strstr(name, "running_mean");
@@ -294,6 +301,9 @@ static void parameter_counts(void **state)
         { "resnet1d", 63, 256, 768, 10908000 },    { "brain-mlp", 15724, 1, 512, 133936128 }, { "brain-mlp", 14278, 1, 512, 128013312 },
         { "brain-mlp", 13039, 1, 512, 122938368 }, { "brain-mlp", 12682, 1, 512, 121476096 }, { "brain-mlp", 15724, 1, 768, 135312896 },
         { "brain-mlp", 14278, 1, 768, 129390080 }, { "brain-mlp", 13039, 1, 768, 124315136 }, { "brain-mlp", 12682, 1, 768, 122852864 },
+        { "atms", 63, 250, 512, 1813808 },         { "atms", 63, 250, 768, 2839088 },         { "atms", 63, 250, 1792, 9561648 },
+        { "eegconformer", 63, 250, 512, 1160072 }, { "eegconformer", 63, 250, 768, 1422472 }, { "eegconformer", 63, 250, 1792, 2472072 },
+        { "lstm", 63, 250, 512, 98816 + 16512 + 129 * 512 }, /* recurrent layer, linear layer, final layer */
     };
     for (size_t i = 0; i < COUNT(known); i++) {
         const encoder_kind *kind;
@@ -301,9 +311,9 @@ static void parameter_counts(void **state)
         nd_encoder_options o = options_for(known[i].channels, known[i].samples, known[i].dim, "recipe=reference", 1);
         assert_int_equal(ndi_encoder_kind_find(known[i].kind, &kind), ND_OK);
         if (ndi_encoder_plan(&e, kind, &o) != ND_OK) fail_msg("%s", nd_last_error());
-        if (e->g->n_params != known[i].n)
+        if (e->g->n_params + e->g->n_unused != known[i].n)
             fail_msg("%s %zu x %zu, %zu: %zu parameters, expected %zu", known[i].kind, known[i].channels, known[i].samples, known[i].dim,
-                     e->g->n_params, known[i].n);
+                     e->g->n_params + e->g->n_unused, known[i].n);
         nd_encoder_free(e);
     }
 }
@@ -364,6 +374,98 @@ static void initial_weights_are_uniform(void **state)
     assert_true(most <= bound * 1.000001 && most > 0.999 * bound);
     assert_true(fabs(mean) < 5 * bound / sqrt(3.0 * (double)t->n));
     assert_true(fabs(square / (bound * bound / 3) - 1) < 0.02);
+    nd_encoder_free(e);
+}
+
+/* ---- what single architectures promise ---- */
+
+static void embed_as(const nd_encoder *e, const float *x, const int32_t *subjects, float *v)
+{
+    if (ndi_encoder_embed(e, x, subjects, TRIALS, v) != ND_OK) fail_msg("%s", nd_last_error());
+}
+
+/* By default each trial has its own subject's token; in the reference one subject without changes the whole batch. */
+static void atms_knows_subjects(void **state)
+{
+    (void)state;
+    float *x = noise_trials(TRIALS * CHANNELS * SAMPLES), a[TRIALS * DIM], b[TRIALS * DIM];
+    for (int reference = 0; reference < 2; reference++) {
+        nd_encoder *e;
+        assert_int_equal(make(&e, "atms", CHANNELS, SAMPLES, DIM, reference ? "recipe=reference" : "", 1), ND_OK);
+        const tensor *tokens = ndi_graph_tensor(e->g, "brain_backbone.encoder.enc_embedding.subject_embedding.subject_embedding.weight");
+        int32_t subjects[TRIALS];
+        for (size_t i = 0; i < TRIALS; i++) subjects[i] = 3;
+        embed_as(e, x, subjects, a);
+        subjects[1] = 99;
+        embed_as(e, x, subjects, b);
+        assert_true(memcmp(a + DIM, b + DIM, DIM * sizeof *a) != 0);
+        assert_int_equal(memcmp(a, b, DIM * sizeof *a) != 0, reference);
+        ndi_encoder_values(e, tokens)[(reference ? 3 : 2) * SAMPLES] += 1; /* the row of subject 3 */
+        subjects[1] = 3;
+        embed_as(e, x, subjects, b);
+        assert_true(memcmp(a, b, DIM * sizeof *a) != 0);
+        embed_as(e, x, NULL, a);
+        ndi_encoder_values(e, tokens)[(reference ? 3 : 2) * SAMPLES] += 1;
+        embed_as(e, x, NULL, b);
+        assert_memory_equal(a, b, sizeof a); /* nobody's trials do not read the table */
+        nd_encoder_free(e);
+    }
+    ndi_free(x);
+}
+
+/* Behind the attention layer the reference keeps the first rows. */
+static void atms_rows_behind_attention(void **state)
+{
+    (void)state;
+    for (int drop_last = 0; drop_last < 2; drop_last++) {
+        nd_encoder *e;
+        assert_int_equal(make(&e, "atms", CHANNELS, SAMPLES, DIM, drop_last ? "drop_last=1" : "", 1), ND_OK);
+        int i = 0;
+        while (strcmp(e->g->nodes[i].op->name, "rows") != 0) i++;
+        assert_int_equal(e->g->nodes[i].x.rows, CHANNELS + 1);
+        assert_int_equal(e->g->nodes[i].out.rows, CHANNELS);
+        assert_int_equal(e->g->nodes[i].a[0], drop_last ? 0 : 1);
+        nd_encoder_free(e);
+    }
+}
+
+/* The reference divides scores by the root of all features; with one head that is the same. */
+static void eegconformer_scales_scores(void **state)
+{
+    (void)state;
+    const char *params[] = { "heads=4", "heads=4 full_scale=1", "heads=1" };
+    const double widths[] = { 10, 40, 40 };
+    for (size_t k = 0; k < COUNT(params); k++) {
+        nd_encoder *e;
+        assert_int_equal(make(&e, "eegconformer", CHANNELS, SAMPLES, DIM, params[k], 1), ND_OK);
+        int i = 0;
+        while (strcmp(e->g->nodes[i].op->name, "attention") != 0) i++;
+        assert_float_equal(e->g->nodes[i].scale, 1 / sqrt(widths[k]), 1e-7);
+        assert_null(ndi_graph_tensor(e->g, "brain_backbone.final_layer.final_layer.0.weight"));
+        nd_encoder_free(e);
+    }
+}
+
+static void sizes_too_small(void **state)
+{
+    (void)state;
+    const struct {
+        const char *kind, *params;
+        size_t samples;
+        const char *expected;
+    } cases[] = {
+        { "atms", "", 3, "query_projection (linear): got 0 outputs" },
+        { "atms", "", 74, "enc_eeg.0.tsconv.0 (conv_time)" },
+        { "eegconformer", "", 9, "patch_embedding.shallownet.0 (conv_time)" },
+        { "eegconformer", "", 33, "layer pool (mean_pool): pooling over 25 samples is longer than the input; its input is 40 x 1 x 24" },
+        { "eegconformer", "heads=3", 100, "layer attention (attention): 40 features do not divide among 3 heads; its input is 1 x 14 x 40" },
+    };
+    nd_encoder *e = NULL;
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        assert_int_equal(make(&e, cases[i].kind, 7, cases[i].samples, 8, cases[i].params, 1), ND_ERR_ARGUMENT);
+        if (!strstr(nd_last_error(), cases[i].expected)) fail_msg("got: %s, expected: %s", nd_last_error(), cases[i].expected);
+    }
+    assert_int_equal(make(&e, "lstm", 1, 1, 1, "layers=2 hidden=1 output=1", 1), ND_OK);
     nd_encoder_free(e);
 }
 
@@ -496,6 +598,10 @@ int main(void)
         cmocka_unit_test(impossible_sizes_name_the_layer),
         cmocka_unit_test(resnet_takes_any_length),
         cmocka_unit_test(samples_that_are_not_finite),
+        cmocka_unit_test(atms_knows_subjects),
+        cmocka_unit_test(atms_rows_behind_attention),
+        cmocka_unit_test(eegconformer_scales_scores),
+        cmocka_unit_test(sizes_too_small),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

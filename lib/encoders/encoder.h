@@ -54,6 +54,12 @@ static inline size_t ndi_get_size(const spec *s, const char *name) { return (siz
 nd_status ndi_spec_parse(spec *s, const encoder_kind *kind, const char *list); /* "name=value ..." over the defaults */
 void ndi_spec_format(const spec *s, text *t);
 
+/* A layer's name of parts, for constructors of nodes, which copy it. */
+typedef struct layer_name {
+    char s[96];
+} layer_name;
+layer_name ndi_layer(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
 struct nd_encoder {
     atomic_int references;
     spec s;

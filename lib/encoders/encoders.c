@@ -1,19 +1,23 @@
 /* The table of architectures, and their hyper-parameters as text. */
 #include <math.h>
+#include <stdarg.h>
 #include <string.h>
 
 #include "encoders/encoder.h"
 
-extern const encoder_kind ndi_encoder_nice, ndi_encoder_brain_mlp, ndi_encoder_eegnet, ndi_encoder_eegproject, ndi_encoder_linear;
-extern const encoder_kind ndi_encoder_mlp, ndi_encoder_resnet1d, ndi_encoder_shallow, ndi_encoder_tsconv, ndi_encoder_ridge;
+extern const encoder_kind ndi_encoder_nice, ndi_encoder_atms, ndi_encoder_brain_mlp, ndi_encoder_eegconformer, ndi_encoder_eegnet, ndi_encoder_eegproject;
+extern const encoder_kind ndi_encoder_linear, ndi_encoder_lstm, ndi_encoder_mlp, ndi_encoder_resnet1d, ndi_encoder_shallow, ndi_encoder_tsconv, ndi_encoder_ridge;
 
 /* NICE first, then by name, the closed form last. */
 const encoder_kind *const ndi_encoder_kinds[] = {
     &ndi_encoder_nice,
+    &ndi_encoder_atms,
     &ndi_encoder_brain_mlp,
+    &ndi_encoder_eegconformer,
     &ndi_encoder_eegnet,
     &ndi_encoder_eegproject,
     &ndi_encoder_linear,
+    &ndi_encoder_lstm,
     &ndi_encoder_mlp,
     &ndi_encoder_resnet1d,
     &ndi_encoder_shallow,
@@ -97,4 +101,14 @@ void ndi_spec_format(const spec *s, text *t)
 {
     ndi_text_add(t, "%s", ""); /* a text even of none */
     for (size_t i = 0; i < s->kind->n_params; i++) ndi_text_add(t, "%s%s=%.17g", i ? " " : "", s->kind->params[i].name, s->values[i]);
+}
+
+layer_name ndi_layer(const char *format, ...)
+{
+    layer_name name;
+    va_list arguments;
+    va_start(arguments, format);
+    ndi_vformat(name.s, sizeof name.s, format, arguments);
+    va_end(arguments);
+    return name;
 }

@@ -32,6 +32,8 @@ typedef struct graph graph;
 typedef struct pass pass;
 typedef struct node node;
 
+enum { NDI_MAX_INPUTS = 3 };
+
 /* One kind of operation: one file, one constructor function that adds a node of it. */
 typedef struct op {
     const char *name;
@@ -42,10 +44,10 @@ typedef struct op {
 struct node {
     const op *op;
     char name[96];              /* of the layer, prefix of its tensors' names */
-    int index, in[2], n_in;
+    int index, in[NDI_MAX_INPUTS], n_in;
     shape x, out;               /* of the first input; of the result */
     size_t a[4];                /* the op's whole-number attributes */
-    float r;                    /* its real one */
+    float r, scale;             /* its real ones */
     int first_tensor, n_tensors;
     uint64_t multiply_adds;     /* forward, one trial */
     size_t saved;               /* floats kept from forward for backward, per batch */
@@ -137,6 +139,9 @@ size_t ndi_chunks(size_t B);
 
 /* into[i] += sum over chunks, in order, of ndi_partial(chunk)[at + i]. */
 void ndi_add_partials(const pass *p, size_t at, size_t n, float *into);
+
+/* into[c] += sum over the rows of x (rows x cols), in double. */
+void ndi_add_columns(const pass *p, const float *x, size_t rows, size_t cols, float *into);
 
 /* Elements of the whole batch in blocks of fixed size: fn(p, n, first, count). */
 typedef void (*block_fn)(const pass *p, const node *n, size_t first, size_t count);

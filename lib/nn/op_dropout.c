@@ -5,19 +5,18 @@
 #include "base/random.h"
 #include "nn/ops.h"
 
-/* to[i] = mask[i] from[i]; `first` is a multiple of 4, as Philox gives four words at a time. */
-static void apply(const pass *p, const node *n, size_t first, size_t count, const float *from, float *to)
+void ndi_mask(const pass *p, const node *n, size_t first, size_t count, const float *from, float *to)
 {
     uint32_t limit = (uint32_t)((double)n->r * 4294967296.0), words[4] = { 0 };
     float keep = 1.0f / (1.0f - n->r);
     for (size_t i = 0; i < count; i++) {
         size_t element = first + i;
-        if (element % 4 == 0) ndi_philox(p->seed, NDI_RANDOM_DROPOUT, p->step, (uint64_t)n->index << 48 | element / 4, words);
+        if (i == 0 || element % 4 == 0) ndi_philox(p->seed, NDI_RANDOM_DROPOUT, p->step, (uint64_t)n->index << 48 | element / 4, words);
         to[i] = words[element % 4] < limit ? 0.0f : from[i] * keep;
     }
 }
 
-static void forward_block(const pass *p, const node *n, size_t first, size_t count) { apply(p, n, first, count, ndi_x(p, n, 0) + first, ndi_y(p, n) + first); }
+static void forward_block(const pass *p, const node *n, size_t first, size_t count) { ndi_mask(p, n, first, count, ndi_x(p, n, 0) + first, ndi_y(p, n) + first); }
 
 static void forward(const pass *p, const node *n)
 {
@@ -28,7 +27,7 @@ static void forward(const pass *p, const node *n)
         memcpy(ndi_y(p, n), ndi_x(p, n, 0), size * sizeof(float));
 }
 
-static void backward_block(const pass *p, const node *n, size_t first, size_t count) { apply(p, n, first, count, ndi_dy(p, n) + first, ndi_dx(p, n, 0) + first); }
+static void backward_block(const pass *p, const node *n, size_t first, size_t count) { ndi_mask(p, n, first, count, ndi_dy(p, n) + first, ndi_dx(p, n, 0) + first); }
 
 static void backward(const pass *p, const node *n)
 {

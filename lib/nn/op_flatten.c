@@ -1,4 +1,4 @@
-/* To a vector per trial. In storage order nothing moves; samples first is the order of the reference system's Rearrange: y[t M + m] = x[m][t]. */
+/* To a vector per trial, or to tokens. In storage order nothing moves; samples first is the order of the reference system's Rearrange, and that of tokens: y[t M + m] = x[m][t]. */
 #include <string.h>
 
 #include "nn/ops.h"
@@ -45,7 +45,7 @@ static void backward(const pass *p, const node *n)
     if (ndi_dx(p, n, 0)) ndi_for_chunks(p, n, backward_chunk);
 }
 
-static const op flatten = { "flatten", forward, backward };
+static const op flatten = { "flatten", forward, backward }, tokens = { "tokens", forward, backward };
 
 int ndi_flatten(graph *g, int x, bool samples_first)
 {
@@ -55,5 +55,14 @@ int ndi_flatten(graph *g, int x, bool samples_first)
     n->a[SAMPLES_FIRST] = samples_first;
     n->in_place = !samples_first;
     n->out = (shape){ ndi_shape_size(n->x), 1, 1 };
+    return ndi_node_done(g, n);
+}
+
+int ndi_tokens(graph *g, int x)
+{
+    node *n = ndi_node_add(g, &tokens, "tokens", x);
+    if (!n) return -1;
+    n->a[SAMPLES_FIRST] = true;
+    n->out = (shape){ 1, n->x.samples, n->x.maps * n->x.rows };
     return ndi_node_done(g, n);
 }

@@ -30,9 +30,23 @@ int ndi_gelu(graph *g, int x);
 int ndi_relu(graph *g, int x);
 int ndi_dropout(graph *g, int x, double rate);
 int ndi_flatten(graph *g, int x, bool samples_first);             /* to a vector: maps, rows, samples; or samples, rows, maps with the maps fastest */
+int ndi_tokens(graph *g, int x);                                  /* each sample becomes a token: M x H x T -> 1 x T x M H */
+int ndi_rows(graph *g, int x, size_t first, size_t count);        /* those of a single map: 1 x R x E -> 1 x count x E */
 int ndi_linear(graph *g, int x, const char *name, size_t dim);    /* of the whole vector of a trial */
 int ndi_linear_rows(graph *g, int x, const char *name, size_t dim); /* of the samples of each row: M x H x T -> M x H x dim */
+int ndi_conv_rows(graph *g, int x, const char *name, size_t dim); /* the same with the weights of a 1 x 1 convolution over the rows: dim x T x 1 */
 int ndi_unused(graph *g, int x, const char *name, size_t n_dims, const size_t *dims, float mean, float sd); /* passes x on and holds a parameter that the reference's files have */
 int ndi_add(graph *g, int a, int b);
+int ndi_log_softmax(graph *g, int x);                             /* over the whole vector of a trial */
+/* Attention of the rows of a single map to each other, from their queries, keys and values (three different nodes, 1 x R x E each) -> 1 x R x E. Each of the `heads` has E / heads
+ * columns of its own; scores are multiplied by `scale`, weights dropped with rate `dropout`. */
+int ndi_attention(graph *g, int queries, int keys, int values, size_t heads, double scale, double dropout);
+/* A learnt row that tells the trial's subject, in front of the others: 1 x R x E -> 1 x (R + 1) x E. Tensors: a table of `subjects` rows and a row shared by all others, which in
+ * training also takes a subject's place with probability `dropout`. Row s - 1 is subject s; raw: row s, and the shared row for the whole batch once it serves one. */
+int ndi_subject_token(graph *g, int x, const char *name, size_t subjects, bool raw, double dropout);
+int ndi_lstm(graph *g, int x, const char *name, size_t layer, size_t hidden); /* over the rows of a single map as time: 1 x T x C -> 1 x T x hidden */
+
+/* For ops with dropout of their own: to[i] = mask[i] from[i] for the elements from `first` on, the mask with rate n->r. */
+void ndi_mask(const pass *p, const node *n, size_t first, size_t count, const float *from, float *to);
 
 #endif

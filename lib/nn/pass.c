@@ -49,7 +49,7 @@ static size_t lay_out(workspace *w)
     size_t chunks = w->capacity < MAX_CHUNKS ? w->capacity : MAX_CHUNKS; /* a smaller batch may have more chunks than the largest */
     w->partial = part(w, &used, w->partial_stride * chunks);
     w->detour_stride = padded(detour);
-    w->detour = part(w, &used, 2 * w->detour_stride);
+    w->detour = part(w, &used, NDI_MAX_INPUTS * w->detour_stride);
     return used;
 }
 
@@ -90,32 +90,6 @@ void ndi_forward(const pass *p)
 {
     const graph *g = p->w->g;
     for (int i = 1; i < g->n_nodes; i++) g->nodes[i].op->forward(p, &g->nodes[i]);
-}
-
-static void add_first_detour(const pass *p, const node *from, size_t first, size_t count)
-{
-    ndi_vec->axpy(1.0f, p->w->detour + first, p->w->dy[from->index] + first, count);
-}
-
-static void add_second_detour(const pass *p, const node *from, size_t first, size_t count)
-{
-    ndi_vec->axpy(1.0f, p->w->detour + p->w->detour_stride + first, p->w->dy[from->index] + first, count);
-}
-
-/* An op always overwrites its dx. The last consumer of a node comes first on the way down and writes in place; the others write to a detour that is added here. */
-void ndi_backward(const pass *p)
-{
-    const graph *g = p->w->g;
-    memset(p->grads, 0, g->n_params * sizeof *p->grads);
-    for (int i = g->n_nodes - 1; i > 0; i--) {
-        const node *n = &g->nodes[i];
-        n->op->backward(p, n);
-        for (int k = 0; k < n->n_in; k++) {
-            const node *from = &g->nodes[n->in[k]];
-            if (from->last_consumer != i && p->w->dy[n->in[k]])
-                ndi_for_blocks(p, from, p->B * ndi_shape_size(from->out), k == 0 ? add_first_detour : add_second_detour);
-        }
-    }
 }
 
 float *ndi_output(const pass *p) { return p->w->y[p->w->g->n_nodes - 1]; }
@@ -190,4 +164,59 @@ void ndi_add_partials(const pass *p, size_t at, size_t n, float *into)
 {
     job j = { .p = p, .at = at, .total = n, .into = into };
     ndi_pool_run(p->w->threads, (n + BLOCK - 1) / BLOCK, add_partial_block, &j);
+}
+
+typedef struct columns {
+    const float *x;
+    size_t rows, cols;
+    float *into;
+} columns;
+
+enum { STRIPE = 64 };
+
+static void add_stripe(void *context, size_t task, size_t worker)
+{
+    (void)worker;
+    const columns *c = context;
+    size_t first = task * STRIPE, count = c->cols - first < STRIPE ? c->cols - first : STRIPE;
+    double sums[STRIPE] = { 0 };
+    for (size_t r = 0; r < c->rows; r++)
+        for (size_t k = 0; k < count; k++) sums[k] += (double)c->x[r * c->cols + first + k];
+    for (size_t k = 0; k < count; k++) c->into[first + k] += (float)sums[k];
+}
+
+void ndi_add_columns(const pass *p, const float *x, size_t rows, size_t cols, float *into)
+{
+    columns c = { x, rows, cols, into };
+    ndi_pool_run(p->w->threads, (cols + STRIPE - 1) / STRIPE, add_stripe, &c);
+}
+
+static void add_detour_block(void *context, size_t task, size_t worker)
+{
+    (void)worker;
+    const job *j = context;
+    size_t first = task * BLOCK, left = j->total - first;
+    ndi_vec->axpy(1.0f, j->p->w->detour + j->at + first, j->into + first, left < BLOCK ? left : BLOCK);
+}
+
+/* What an op left in the detour of its input k, to the gradient of that node. */
+static void add_detour(const pass *p, const node *from, int k)
+{
+    job j = { .p = p, .at = (size_t)k * p->w->detour_stride, .total = p->B * ndi_shape_size(from->out), .into = p->w->dy[from->index] };
+    ndi_pool_run(p->w->threads, (j.total + BLOCK - 1) / BLOCK, add_detour_block, &j);
+}
+
+/* An op always overwrites its dx. The last consumer of a node comes first on the way down and writes in place; the others write to a detour that is added here. */
+void ndi_backward(const pass *p)
+{
+    const graph *g = p->w->g;
+    memset(p->grads, 0, g->n_params * sizeof *p->grads);
+    for (int i = g->n_nodes - 1; i > 0; i--) {
+        const node *n = &g->nodes[i];
+        n->op->backward(p, n);
+        for (int k = 0; k < n->n_in; k++) {
+            const node *from = &g->nodes[n->in[k]];
+            if (from->last_consumer != i && p->w->dy[n->in[k]]) add_detour(p, from, k);
+        }
+    }
 }

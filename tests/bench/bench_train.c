@@ -87,6 +87,9 @@ int main(void)
     for (int32_t threads = 1; threads <= 2; threads++) {
         run("nice", 63, 250, 512, threads);
         run("nice", 271, 201, 512, threads);
+        run("atms", 63, 250, 512, threads);
+        run("eegconformer", 63, 250, 512, threads);
+        run("lstm", 63, 250, 512, threads);
     }
     return 0;
 }
