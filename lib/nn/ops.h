@@ -20,5 +20,15 @@ int ndi_linear(graph *g, int x, const char *name, size_t dim);    /* of the whol
 int ndi_linear_rows(graph *g, int x, const char *name, size_t dim); /* of the samples of each row: M x H x T -> M x H x dim */
 int ndi_unused(graph *g, int x, const char *name, size_t n_dims, const size_t *dims, float mean, float sd); /* passes x on and holds a parameter that the reference's files have */
 int ndi_add(graph *g, int a, int b);
+int ndi_scale(graph *g, int x, double factor);
+int ndi_transpose(graph *g, int x);                               /* rows and samples of each map change places */
+int ndi_normalise(graph *g, int x, bool centred);                 /* the whole vector of a trial, minus its mean where `centred`, to length 1 */
+int ndi_concat_vectors(graph *g, int a, int b);                   /* the whole vectors of a trial, one behind the other */
+/* Attention between channels. Scores: softmax(scale Q' K) of Q, K (1 x T x H each) -> 1 x H x H. Mix: A X of A (1 x H x H) and X (1 x H x T) -> 1 x H x T. */
+int ndi_channel_scores(graph *g, int q, int k, double scale);
+int ndi_channel_mix(graph *g, int a, int x);
+int ndi_graph_attention(graph *g, int x, const char *name);       /* between all rows of a single map, one head */
+/* Linear layer over maps x rows at every sample, with a deviation for each of `subjects` people; a trial counts as one of an unknown person with probability `dropout` in training. */
+int ndi_subject_linear(graph *g, int x, const char *name, size_t subjects, double dropout);
 
 #endif
