@@ -98,7 +98,7 @@ bool ndi_reads_subjects(const spec *s);
 /* subjects.c: from ids of people to rows of the subject tables. */
 int32_t ndi_encoder_subject(const nd_encoder *e, int32_t id);    /* 0 = unknown */
 nd_status ndi_encoder_read_subjects(nd_encoder *e);              /* from the metadata */
-nd_status ndi_subjects_list(const nd_dataset *d, json_t **list); /* the distinct ids, ascending */
+nd_status ndi_subjects_list(const nd_dataset *d, json_t **list); /* the distinct ids of known people, ascending */
 nd_status ndi_subjects_default(const encoder_kind *kind, const char *params, size_t n, text *t); /* `params`, with subjects=n where they need it and do not say it */
 
 /* ensemble.c */

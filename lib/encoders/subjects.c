@@ -1,4 +1,4 @@
-/* People: a dataset has any ids, a subject table has rows 1, 2, ... An encoder made for a dataset remembers its ids in `input.subjects`, ascending; one without that list takes ids as rows. */
+/* People: a dataset has any ids, 0 = unknown; a subject table has rows 1, 2, ... An encoder made for a dataset remembers its ids in `input.subjects`, ascending; one without that list takes ids as rows. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -66,7 +66,7 @@ nd_status ndi_subjects_list(const nd_dataset *d, json_t **out)
     json_t *list = json_array();
     nd_status status = list ? ND_OK : ndi_fail(ND_ERR_MEMORY, "encoder: out of memory");
     for (size_t i = 0; i < n && status == ND_OK; i++)
-        if (i == 0 || subjects[i] != subjects[i - 1]) status = ndi_json_append(list, json_integer(subjects[i]));
+        if (subjects[i] != 0 && (i == 0 || subjects[i] != subjects[i - 1])) status = ndi_json_append(list, json_integer(subjects[i]));
     ndi_free(subjects);
     if (status == ND_OK)
         *out = list;

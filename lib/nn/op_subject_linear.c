@@ -156,7 +156,7 @@ int ndi_subject_linear(graph *g, int x, const char *name, size_t subjects, doubl
 {
     node *n = ndi_node_add(g, &subject_linear, name, x);
     if (!n) return -1;
-    if (subjects == 0) return ndi_graph_fail(g, n, "subjects: got 0, expected how many people there are");
+    if (subjects == 0) return ndi_graph_fail(g, n, "subjects: got 0, expected how many people there are; a dataset tells if it knows their ids");
     size_t N = width(n), T = n->x.samples;
     n->a[SUBJECTS] = subjects;
     n->a[PANEL] = T < COLUMNS ? COLUMNS : 1;
