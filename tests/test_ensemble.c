@@ -296,7 +296,8 @@ static void it_trains(void **state)
         assert_true(isfinite(end));
         size_t n = e->g->n_params;
         if (!first) {
-            const tensor *bias = ndi_graph_tensor(e->g, "members.0.brain_backbone.projector.2.bias"), *other = ndi_graph_tensor(e->g, "members.1.brain_backbone.projector.2.bias");
+            const tensor *bias = ndi_graph_tensor(e->g, "members.0.brain_backbone.projector.2.bias"),
+                         *other = ndi_graph_tensor(e->g, "members.1.brain_backbone.projector.2.bias");
             assert_true(e->params[bias->at] != 0 && e->params[other->at] != 0);
             first = malloc(n * sizeof *first);
             assert_non_null(first);

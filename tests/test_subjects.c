@@ -147,7 +147,8 @@ static void unknown_people_have_no_row(void **state)
 static void lists_that_are_none(void **state)
 {
     (void)state;
-    const char *bad[] = { "{\"subjects\":7}", "{\"subjects\":[1,1]}", "{\"subjects\":[2,1]}", "{\"subjects\":[1.5]}", "{\"subjects\":[3000000000]}", "{\"subjects\":[\"a\"]}" };
+    const char *bad[] = { "{\"subjects\":7}",     "{\"subjects\":[1,1]}",        "{\"subjects\":[2,1]}",
+                          "{\"subjects\":[1.5]}", "{\"subjects\":[3000000000]}", "{\"subjects\":[\"a\"]}" };
     nd_encoder *e;
     OK(make(&e, "nice", both));
     for (size_t i = 0; i < COUNT(bad); i++) {
@@ -257,7 +258,8 @@ static void hyper_parameters_all_share(void **state)
     const char *names[] = { "subjects", "subject_conv", "subject_linear", "subject_dropout" };
     double value;
     for (size_t k = 0; k < COUNT(names); k++)
-        for (const encoder_kind *const *kind = ndi_encoder_kinds; *kind; kind++) assert_int_equal(has_param((*kind)->name, names[k], &value), !(*kind)->fit);
+        for (const encoder_kind *const *kind = ndi_encoder_kinds; *kind; kind++)
+            assert_int_equal(has_param((*kind)->name, names[k], &value), !(*kind)->fit);
     nd_encoder *e = NULL;
     nd_encoder_options o;
     nd_encoder_options_init(&o, sizeof o);
@@ -286,7 +288,9 @@ static void kinds_keep_their_own(void **state)
     for (const param *p; (p = ndi_kind_param(&kind, n)); n++) subjects += strcmp(p->name, "subjects") == 0;
     assert_int_equal(n, 5);
     assert_int_equal(subjects, 1);
-    const char *expected[][2] = { { NULL, " subjects=7" }, { "raw_subjects=1", "raw_subjects=1" }, { "subjects=4", "subjects=4" }, { "recipe=reference", "recipe=reference" } };
+    const char *expected[][2] = {
+        { NULL, " subjects=7" }, { "raw_subjects=1", "raw_subjects=1" }, { "subjects=4", "subjects=4" }, { "recipe=reference", "recipe=reference" }
+    };
     for (size_t i = 0; i < COUNT(expected); i++) {
         text t = { 0 };
         OK(ndi_subjects_default(&kind, expected[i][0], 7, &t));

@@ -175,9 +175,8 @@ static nd_status create_described(nd_encoder **e, const json_t *o, const char *p
 {
     const char *kind_name = text_of(o, "encoder"), *meta = text_of(o, "encoder.metadata");
     CHECK(kind_name && text_of(o, "params") && meta, ND_ERR_FORMAT, "%s: metadata: encoder, params or encoder.metadata is missing", path);
-    const encoder_kind *kind;
-    bool ensemble = strcmp(kind_name, ndi_encoder_ensemble.name) == 0;
-    if (!ensemble) TRY(ndi_prefix(ndi_encoder_kind_find(kind_name, &kind), "%s", path));
+    const encoder_kind *kind = &ndi_encoder_ensemble;
+    if (strcmp(kind_name, kind->name) != 0) TRY(ndi_prefix(ndi_encoder_kind_find(kind_name, &kind), "%s", path));
     nd_encoder_options options = *given;
     options.params = text_of(o, "params");
     options.n_channels = size_of(o, "n_channels");
@@ -192,7 +191,7 @@ static nd_status create_described(nd_encoder **e, const json_t *o, const char *p
         json_decref(parsed);
         return ndi_fail(ND_ERR_FORMAT, "%s: metadata: encoder.metadata is not a JSON object", path);
     }
-    nd_status status = ndi_prefix(ensemble ? ndi_ensemble_plan(e, &options, parsed) : ndi_encoder_plan(e, kind, &options), "%s", path);
+    nd_status status = ndi_prefix(kind == &ndi_encoder_ensemble ? ndi_ensemble_plan(e, &options, parsed) : ndi_encoder_plan(e, kind, &options), "%s", path);
     if (status != ND_OK) {
         json_decref(parsed);
         return status;
