@@ -358,23 +358,80 @@ static void rows_save_open_and_embed(void **state)
     ndi_free(x);
 }
 
+/* The numbers of a tensor against a distribution of this mean and deviation whose square has a relative deviation of `spread`: both within 6 standard errors. */
+static void check_moments(const nd_encoder *e, const tensor *t, double mean, double sd, double spread)
+{
+    const float *w = ndi_encoder_values(e, t);
+    double n = (double)t->n, sum = 0, square = 0;
+    for (size_t i = 0; i < t->n; i++) {
+        sum += ((double)w[i] - mean) / sd / n;
+        square += ((double)w[i] - mean) * ((double)w[i] - mean) / (sd * sd) / n;
+    }
+    if (!(fabs(sum) < 6 / sqrt(n) && fabs(square - 1) < 6 * spread / sqrt(n))) fail_msg("%s: %s: mean %g, square %g in units of %g", e->s.kind->name, t->name, sum, square, sd);
+}
+
+static void check_uniform(const nd_encoder *e, const tensor *t, double bound)
+{
+    const float *w = ndi_encoder_values(e, t);
+    double most = 0;
+    for (size_t i = 0; i < t->n; i++) most = fmax(most, fabs((double)w[i]));
+    if (!(most <= bound * 1.000001 && most > bound * (1 - 20 / (double)t->n))) fail_msg("%s: %s: reaches to %g, expected %g", e->s.kind->name, t->name, most, bound);
+    check_moments(e, t, 0, bound / sqrt(3), sqrt(0.8));
+}
+
+/* The weight, of two dimensions and more, of the convolution or linear layer that a tensor belongs to; NULL for others. */
+static const tensor *weight_of(const nd_encoder *e, const tensor *t)
+{
+    char name[160];
+    const char *dot = strrchr(t->name, '.');
+    if (!dot || !t->trainable || (strcmp(dot, ".weight") != 0 && strcmp(dot, ".bias") != 0)) return NULL;
+    snprintf(name, sizeof name, "%.*s.weight", (int)(dot - t->name), t->name);
+    const tensor *w = ndi_graph_tensor(e->g, name);
+    return w && w->n_dims >= 2 ? w : NULL;
+}
+
+/* U(-1, 1) / sqrt(fan in), as PyTorch starts convolutions and linear layers, weights and biases; normal where the tensor says so. */
 static void initial_weights_are_uniform(void **state)
 {
     (void)state;
-    nd_encoder *e;
-    assert_int_equal(make(&e, "nice", 63, 250, 128, NULL, 1), ND_OK);
-    const tensor *t = ndi_graph_tensor(e->g, "brain_backbone.projector.0.weight");
-    const float *w = ndi_encoder_values(e, t);
-    double bound = 1 / sqrt(1440), mean = 0, square = 0, most = 0;
-    for (size_t i = 0; i < t->n; i++) {
-        mean += (double)w[i] / (double)t->n;
-        square += (double)w[i] * (double)w[i] / (double)t->n;
-        most = fmax(most, fabs((double)w[i]));
+    for (const encoder_kind *const *k = ndi_encoder_kinds; *k; k++) {
+        nd_encoder *e;
+        assert_int_equal(make(&e, (*k)->name, CHANNELS, SAMPLES, DIM, nd_test_small(*k), 1), ND_OK);
+        for (int i = 0; i < e->g->n_tensors; i++) {
+            const tensor *t = &e->g->tensors[i], *w = weight_of(e, t);
+            if (!w || (*k)->fit) continue;
+            if (w->sd > 0)
+                check_moments(e, t, (double)w->start, (double)w->sd, sqrt(2));
+            else
+                check_uniform(e, t, 1 / sqrt((double)w->n / (double)w->shape[0]));
+        }
+        nd_encoder_free(e);
     }
-    assert_true(most <= bound * 1.000001 && most > 0.999 * bound);
-    assert_true(fabs(mean) < 5 * bound / sqrt(3.0 * (double)t->n));
-    assert_true(fabs(square / (bound * bound / 3) - 1) < 0.02);
-    nd_encoder_free(e);
+}
+
+/* NICE's own start: N(0, 0.02) for the weights, N(1, 0.02) behind a batch normalisation; biases as before, but 0 in the attention between channels. */
+static void initial_weights_are_normal_on_demand(void **state)
+{
+    (void)state;
+    const char *kinds[] = { "nice", "nice-ga", "nice-sa" };
+    for (size_t k = 0; k < COUNT(kinds); k++) {
+        nd_encoder *e;
+        size_t seen = 0;
+        assert_int_equal(make(&e, kinds[k], CHANNELS, SAMPLES, DIM, "init_normal=1 repr=1", 1), ND_OK);
+        for (int i = 0; i < e->g->n_tensors; i++) {
+            const tensor *t = &e->g->tensors[i], *w = weight_of(e, t);
+            bool scale = strstr(t->name, "tsconv.2.weight") || strstr(t->name, "tsconv.5.weight");
+            if (w == t || scale)
+                check_moments(e, t, scale, 0.02, sqrt(2));
+            else if (w && !strstr(t->name, ".fn.1.query") && !strstr(t->name, ".fn.1.key") && !strstr(t->name, ".fn.1.projection"))
+                check_uniform(e, t, 1 / sqrt((double)w->n / (double)w->shape[0]));
+            else
+                for (size_t v = 0; w && v < t->n; v++) assert_true(ndi_encoder_values(e, t)[v] == 0);
+            seen += scale;
+        }
+        assert_int_equal(seen, 2);
+        nd_encoder_free(e);
+    }
 }
 
 /* ---- what single architectures promise ---- */
@@ -593,6 +650,7 @@ int main(void)
         cmocka_unit_test(parameter_counts),
         cmocka_unit_test(rows_save_open_and_embed),
         cmocka_unit_test(initial_weights_are_uniform),
+        cmocka_unit_test(initial_weights_are_normal_on_demand),
         cmocka_unit_test(hyper_parameter_text),
         cmocka_unit_test(weights_that_do_not_fit),
         cmocka_unit_test(impossible_sizes_name_the_layer),

@@ -49,6 +49,12 @@ typedef struct nd_encoder_options {
     int32_t reserved;        /**< 0 */
 } nd_encoder_options;
 
+/** @brief How an ensemble joins the embeddings of its members, each centred and brought to length 1. */
+enum {
+    ND_ENSEMBLE_AVERAGE = 0,    /**< their mean; all members embed into one size */
+    ND_ENSEMBLE_CONCATENATE = 1 /**< one behind the other */
+};
+
 /** @brief What an encoder is. */
 typedef struct nd_encoder_info {
     size_t size;             /**< set by the caller */
@@ -90,8 +96,18 @@ ND_API nd_status nd_encoder_options_init(nd_encoder_options *options, size_t siz
  *  @return ::ND_ERR_ARGUMENT; sizes that an architecture cannot take are reported with the layer and both shapes. */
 ND_API nd_status nd_encoder_create(nd_encoder **encoder, const char *kind, const nd_encoder_options *options);
 
-/** @brief The same with channels and samples from @p dataset, whose channel names, rate and window the encoder then remembers. */
+/** @brief The same with channels and samples from @p dataset, whose channel names, rate, window and subject ids the encoder then remembers. Layers for subjects get a row for each subject of the
+ *  dataset where the hyper-parameter `subjects` is not given; subjects that come later are unknown to it and share its common part. */
 ND_API nd_status nd_encoder_create_for(nd_encoder **encoder, const char *kind, const nd_dataset *dataset, const nd_encoder_options *options);
+
+/** @brief Joins encoders over the same input into one, with copies of their weights. It embeds, trains, is saved and opened as any encoder; its kind is "ensemble", its metadata list the members.
+ *  @param ensemble receives the handle
+ *  @param members single encoders with the same channels and samples, and the same channel names, rate, window and normalisation where they know them; those with layers for subjects must know the
+ *  same subjects
+ *  @param n_members how many, 1 to 256
+ *  @param mode ::ND_ENSEMBLE_AVERAGE or ::ND_ENSEMBLE_CONCATENATE
+ *  @return ::ND_ERR_ARGUMENT naming the member and what differs, ::ND_ERR_MEMORY. */
+ND_API nd_status nd_ensemble_create(nd_encoder **ensemble, const nd_encoder *const *members, size_t n_members, int32_t mode);
 
 /** @brief Opens an encoder saved by nd_encoder_save(): everything is in the file. @p options may give `n_threads`; its sizes, where not 0, must agree. NULL = defaults. */
 ND_API nd_status nd_encoder_open(nd_encoder **encoder, const char *path, const nd_encoder_options *options);
@@ -122,7 +138,7 @@ ND_API nd_status nd_encoder_get_values(const nd_encoder *encoder, const char *na
 /** @brief Sets the values of the tensor called @p name, all @p n_values of them. */
 ND_API nd_status nd_encoder_set_values(nd_encoder *encoder, const char *name, const float *values, size_t n_values);
 
-/** @brief Embeds trials in evaluation mode. Allocates nothing once it has been called with as many trials before.
+/** @brief Embeds trials of unknown subjects in evaluation mode. Allocates nothing once it has been called with as many trials before.
  *  @param encoder the handle
  *  @param data n_trials x channels x samples
  *  @param n_trials rows
@@ -130,6 +146,17 @@ ND_API nd_status nd_encoder_set_values(nd_encoder *encoder, const char *name, co
  *  @param capacity room in @p embeddings, in elements
  *  @return ::ND_ERR_ARGUMENT, ::ND_ERR_BUFFER, ::ND_ERR_NUMERIC (samples that are not finite, with trial and channel), ::ND_ERR_MEMORY. */
 ND_API nd_status nd_encoder_embed(const nd_encoder *encoder, const float *data, size_t n_trials, float *embeddings, size_t capacity);
+
+/** @brief The same for trials of known subjects, which encoders with layers for subjects treat each in its own way.
+ *  @param encoder the handle
+ *  @param data n_trials x channels x samples
+ *  @param subjects of each trial, ids as in the dataset the encoder was made for; those it does not know count as unknown; NULL = all unknown. Encoders without a list of subjects, such as plain
+ *  weights, take an id as the row of their table, counted from 1
+ *  @param n_trials rows
+ *  @param embeddings receives n_trials x embed_dim
+ *  @param capacity room in @p embeddings, in elements
+ *  @return as nd_encoder_embed(). */
+ND_API nd_status nd_encoder_embed_subjects(const nd_encoder *encoder, const float *data, const int32_t *subjects, size_t n_trials, float *embeddings, size_t capacity);
 
 /** @brief Embeds all trials of a dataset (n_trials x embed_dim). Channels, rate and window must be those the encoder was trained with, where it knows them.
  *  @return ::ND_ERR_ARGUMENT naming what differs, ::ND_ERR_CANCELLED, ... */

@@ -20,8 +20,10 @@ nd_status nd_encoder_kind_get_param(const char *kind, size_t index, nd_param_inf
     REQUIRE(kind);
     const encoder_kind *k;
     TRY(ndi_encoder_kind_find(kind, &k));
-    CHECK(index < k->n_params, ND_ERR_ARGUMENT, "%s: hyper-parameter %zu, there are %zu", kind, index, k->n_params);
-    const param *p = &k->params[index];
+    size_t n = 0;
+    while (ndi_kind_param(k, n)) n++;
+    CHECK(index < n, ND_ERR_ARGUMENT, "%s: hyper-parameter %zu, there are %zu", kind, index, n);
+    const param *p = ndi_kind_param(k, index);
     nd_param_info known = { sizeof known, p->name, p->meaning, p->value, p->reference, p->min, p->max };
     return ndi_struct_out(info, &known, sizeof known, "nd_param_info");
 }
@@ -63,6 +65,15 @@ nd_status nd_encoder_create_for(nd_encoder **encoder, const char *kind, const nd
     TRY(options_in(&o, options));
     TRY(ndi_encoder_kind_find(kind, &k));
     return ndi_encoder_create_for(encoder, k, dataset, &o);
+}
+
+nd_status nd_ensemble_create(nd_encoder **ensemble, const nd_encoder *const *members, size_t n_members, int32_t mode)
+{
+    REQUIRE(ensemble);
+    *ensemble = NULL;
+    REQUIRE(members);
+    for (size_t i = 0; i < n_members; i++) REQUIRE(members[i]);
+    return ndi_ensemble_create(ensemble, &(ensemble_members){ members, n_members }, mode);
 }
 
 nd_status nd_encoder_open(nd_encoder **encoder, const char *path, const nd_encoder_options *options)
@@ -161,11 +172,17 @@ nd_status nd_encoder_set_values(nd_encoder *encoder, const char *name, const flo
 
 nd_status nd_encoder_embed(const nd_encoder *encoder, const float *data, size_t n_trials, float *embeddings, size_t capacity)
 {
+    return nd_encoder_embed_subjects(encoder, data, NULL, n_trials, embeddings, capacity);
+}
+
+nd_status nd_encoder_embed_subjects(const nd_encoder *encoder, const float *data, const int32_t *subjects, size_t n_trials, float *embeddings,
+                                    size_t capacity)
+{
     REQUIRE(encoder);
     REQUIRE(data);
     REQUIRE(embeddings);
     CHECK(capacity / encoder->s.dim >= n_trials, ND_ERR_BUFFER, "embed: room for %zu numbers, need %zu x %zu", capacity, n_trials, encoder->s.dim);
-    return ndi_encoder_embed(encoder, data, NULL, n_trials, embeddings);
+    return ndi_encoder_embed(encoder, data, subjects, n_trials, embeddings);
 }
 
 nd_status nd_encoder_embed_dataset(const nd_encoder *encoder, const nd_dataset *dataset, float *embeddings, size_t capacity, nd_progress_fn progress_fn, void *user)

@@ -13,7 +13,8 @@ enum ndi_purpose {
     NDI_RANDOM_DROPOUT,
     NDI_RANDOM_BOOTSTRAP,
     NDI_RANDOM_DRAW,
-    NDI_RANDOM_SIMULATE
+    NDI_RANDOM_SIMULATE,
+    NDI_RANDOM_SUBJECT
 };
 
 /* Four 32-bit words for one counter value: key = seed, counter = (index, step, purpose). step < 2^32. */

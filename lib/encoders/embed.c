@@ -92,13 +92,15 @@ nd_status ndi_encoder_embed(const nd_encoder *e, const float *x, const int32_t *
     nd_status status = ND_OK;
     for (size_t first = 0; first < n && status == ND_OK; first += MAX_BATCH) {
         size_t count = n - first < MAX_BATCH ? n - first : MAX_BATCH;
-        status = embed_batch(e, s, x + first * size, subjects ? subjects + first : NULL, count, embeddings + first * e->s.dim);
+        for (size_t i = 0; i < count && subjects; i++) s->subjects[i] = ndi_encoder_subject(e, subjects[first + i]);
+        status = embed_batch(e, s, x + first * size, subjects ? s->subjects : NULL, count, embeddings + first * e->s.dim);
     }
     give_back(e, s);
     return status;
 }
 
 typedef struct reading {
+    const nd_encoder *e;
     const nd_dataset *d;
     size_t first, size;
     float *x;
@@ -110,13 +112,13 @@ static void read_trial(void *context, size_t task, size_t worker)
     (void)worker;
     const reading *r = context;
     ndi_dataset_read(r->d, r->first + task, r->x + task * r->size);
-    r->subjects[task] = ndi_dataset_subject_of(r->d, r->first + task);
+    r->subjects[task] = ndi_encoder_subject(r->e, ndi_dataset_subject_of(r->d, r->first + task));
 }
 
 static nd_status embed_all(const nd_encoder *e, session *s, const nd_dataset *d, float *embeddings, progress *p)
 {
     size_t n = ndi_dataset_trials(d);
-    reading r = { d, 0, e->s.channels * e->s.samples, s->x, s->subjects };
+    reading r = { e, d, 0, e->s.channels * e->s.samples, s->x, s->subjects };
     for (size_t first = 0; first < n; first += MAX_BATCH) {
         size_t count = n - first < MAX_BATCH ? n - first : MAX_BATCH;
         r.first = first;

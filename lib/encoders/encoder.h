@@ -17,13 +17,20 @@ typedef struct param {
     const char *meaning;
 } param;
 
-enum { NDI_MAX_PARAMS = 24 };
+enum { NDI_MAX_PARAMS = 32 }; /* of a kind, those all kinds share included */
+
+/* What an ensemble is made of. */
+typedef struct ensemble_members {
+    const nd_encoder *const *e;
+    size_t n;
+} ensemble_members;
 
 typedef struct spec {
     const struct encoder_kind *kind;
     double values[NDI_MAX_PARAMS];
     bool given[NDI_MAX_PARAMS];      /* named in the text */
     size_t channels, samples, dim;
+    const ensemble_members *members; /* of an ensemble, while it is built */
 } spec;
 
 /* What a closed form is fitted on: trials and, for each, its target. */
@@ -49,6 +56,7 @@ typedef struct encoder_kind {
 extern const encoder_kind *const ndi_encoder_kinds[]; /* NULL-terminated */
 nd_status ndi_encoder_kind_find(const char *name, const encoder_kind **kind); /* the error lists the table */
 
+const param *ndi_kind_param(const encoder_kind *kind, size_t index); /* its own, then those all kinds share (subject_layers.c); NULL past the end */
 double ndi_get(const spec *s, const char *name);
 static inline size_t ndi_get_size(const spec *s, const char *name) { return (size_t)ndi_get(s, name); }
 nd_status ndi_spec_parse(spec *s, const encoder_kind *kind, const char *list); /* "name=value ..." over the defaults */
@@ -67,6 +75,9 @@ struct nd_encoder {
     float *params, *state;
     int32_t n_threads;
     json_t *meta;                    /* object */
+    int32_t *subjects;               /* ids of the people it was made for, ascending: row k + 1 of its tables is subjects[k]; NULL = ids are rows */
+    size_t n_subjects;
+    bool raw_subjects;               /* ids are rows whatever the list says */
     char *params_text;
     const char *meta_text;           /* in `texts`, where earlier ones stay: callers may still hold them */
     arena texts;
@@ -75,13 +86,31 @@ struct nd_encoder {
 
 nd_status ndi_encoder_create(nd_encoder **e, const encoder_kind *kind, const nd_encoder_options *o);
 nd_status ndi_encoder_plan(nd_encoder **e, const encoder_kind *kind, const nd_encoder_options *o); /* the same without values, for who reads them from a file */
+nd_status ndi_encoder_plan_of(nd_encoder **e, const encoder_kind *kind, const nd_encoder_options *o, const ensemble_members *m);
 nd_status ndi_encoder_allocate(nd_encoder *e);                                                     /* its values, all zero */
 nd_status ndi_encoder_create_for(nd_encoder **e, const encoder_kind *kind, const nd_dataset *d, const nd_encoder_options *o);
 nd_encoder *ndi_encoder_ref(nd_encoder *e);
 void ndi_encoder_free(nd_encoder *e);
 nd_status ndi_encoder_set_meta(nd_encoder *e, const char *key, json_t *value); /* takes the value, also on failure; NULL value = out of memory */
+nd_status ndi_encoder_take_meta(nd_encoder *e, json_t *meta);                  /* takes the object, also on failure */
 nd_status ndi_encoder_layers(const nd_encoder *e, text *t);
 float *ndi_encoder_values(const nd_encoder *e, const tensor *t);
+
+/* subject_layers.c: layers with a part for each person, in front of an encoder and behind it. */
+int ndi_subject_front(graph *g, const spec *s); /* the node that the encoder starts from */
+void ndi_subject_back(graph *g, const spec *s);
+bool ndi_reads_subjects(const spec *s);
+
+/* subjects.c: from ids of people to rows of the subject tables. */
+int32_t ndi_encoder_subject(const nd_encoder *e, int32_t id);    /* 0 = unknown */
+nd_status ndi_encoder_read_subjects(nd_encoder *e);              /* from the metadata */
+nd_status ndi_subjects_list(const nd_dataset *d, json_t **list); /* the distinct ids of known people, ascending */
+nd_status ndi_subjects_default(const encoder_kind *kind, const char *params, size_t n, text *t); /* `params`, with subjects=n where they need it and do not say it */
+
+/* ensemble.c */
+extern const encoder_kind ndi_encoder_ensemble; /* not in the table: made of encoders, not of sizes */
+nd_status ndi_ensemble_create(nd_encoder **e, const ensemble_members *m, int32_t mode);
+nd_status ndi_ensemble_plan(nd_encoder **e, const nd_encoder_options *o, const json_t *meta); /* as a file describes it */
 
 /* weights.c */
 nd_status ndi_encoder_save(const nd_encoder *e, const char *path);
@@ -89,7 +118,7 @@ nd_status ndi_encoder_open(nd_encoder **e, const char *path, const nd_encoder_op
 nd_status ndi_encoder_open_weights(nd_encoder **e, const encoder_kind *kind, const char *path, const nd_encoder_options *o);
 
 /* embed.c */
-nd_status ndi_encoder_embed(const nd_encoder *e, const float *x, const int32_t *subjects, size_t n, float *embeddings); /* subjects NULL = unknown */
+nd_status ndi_encoder_embed(const nd_encoder *e, const float *x, const int32_t *subjects, size_t n, float *embeddings); /* subjects: ids; NULL = unknown */
 nd_status ndi_encoder_embed_dataset(const nd_encoder *e, const nd_dataset *d, float *embeddings, size_t capacity, nd_progress_fn progress, void *user);
 void ndi_session_free(struct session *s);
 nd_status ndi_encoder_check_dataset(const nd_encoder *e, const nd_dataset *d); /* channels, samples, rate, window, normalisation */

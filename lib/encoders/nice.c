@@ -4,20 +4,13 @@
 
 #include "encoders/head.h"
 
-static const param params[] = {
-    /* name      whole  default reference min max */
-    { "maps",    true,  40,  40,  1, 1024,  "temporal, spatial and projection filters" },
-    { "kernel",  true,  25,  25,  1, 10000, "temporal kernel, samples" },
-    { "pool",    true,  51,  51,  1, 10000, "mean pooling, samples" },
-    { "stride",  true,  5,   5,   1, 10000, "step of the pooling, samples" },
-    { "dropout", false, 0.5, 0.5, 0, 0.99,  "behind the convolutions and inside the head" },
-    { "repr",    true,  0,   1,   0, 1,     "1 = a further linear layer at the end" },
-};
+static const param params[] = { NDI_NICE_PARAMS };
 
 void ndi_nice_layers(graph *g, const spec *s, int x, const char *convolutions, const char *projector, double dropout)
 {
     size_t maps = ndi_get_size(s, "maps");
-    x = ndi_conv_time(g, x, ndi_layer("brain_backbone.%s.tsconv.0", convolutions).s, maps, ndi_get_size(s, "kernel"), ndi_get_size(s, "pool"), ndi_get_size(s, "stride"));
+    x = ndi_conv_time(g, x, ndi_layer("brain_backbone.%s.tsconv.0", convolutions).s, maps, ndi_get_size(s, "kernel"), ndi_get_size(s, "pool"),
+                      ndi_get_size(s, "stride"));
     x = ndi_elu(g, ndi_batch_norm(g, x, ndi_layer("brain_backbone.%s.tsconv.2", convolutions).s));
     x = ndi_conv_space(g, x, ndi_layer("brain_backbone.%s.tsconv.4", convolutions).s, maps);
     x = ndi_elu(g, ndi_batch_norm(g, x, ndi_layer("brain_backbone.%s.tsconv.5", convolutions).s));
@@ -28,7 +21,13 @@ void ndi_nice_layers(graph *g, const spec *s, int x, const char *convolutions, c
     if (ndi_get(s, "repr") > 0) ndi_linear(g, x, "repr_layer", s->dim);
 }
 
-static void build(graph *g, const spec *s, int x) { ndi_nice_layers(g, s, x, "encoder.0", "projector", ndi_get(s, "dropout")); }
+void ndi_nice(graph *g, const spec *s, int x, int place, int first)
+{
+    ndi_nice_layers(g, s, x, ndi_layer("encoder.%d", place).s, "projector", ndi_get(s, "dropout"));
+    if (ndi_get(s, "init_normal") > 0) ndi_graph_normal(g, first, 0.02f);
+}
+
+static void build(graph *g, const spec *s, int x) { ndi_nice(g, s, x, 0, g->n_nodes); }
 
 const encoder_kind ndi_encoder_nice = {
     "nice", "NICE: temporal-spatial convolution", "Song et al., ICLR 2024", params, COUNT(params), "brain_backbone.projector.2.bias", build, NULL,

@@ -175,8 +175,8 @@ static nd_status create_described(nd_encoder **e, const json_t *o, const char *p
 {
     const char *kind_name = text_of(o, "encoder"), *meta = text_of(o, "encoder.metadata");
     CHECK(kind_name && text_of(o, "params") && meta, ND_ERR_FORMAT, "%s: metadata: encoder, params or encoder.metadata is missing", path);
-    const encoder_kind *kind;
-    TRY(ndi_prefix(ndi_encoder_kind_find(kind_name, &kind), "%s", path));
+    const encoder_kind *kind = &ndi_encoder_ensemble;
+    if (strcmp(kind_name, kind->name) != 0) TRY(ndi_prefix(ndi_encoder_kind_find(kind_name, &kind), "%s", path));
     nd_encoder_options options = *given;
     options.params = text_of(o, "params");
     options.n_channels = size_of(o, "n_channels");
@@ -185,15 +185,18 @@ static nd_status create_described(nd_encoder **e, const json_t *o, const char *p
     TRY(agree(path, "channels", given->n_channels, options.n_channels));
     TRY(agree(path, "samples", given->n_samples, options.n_samples));
     TRY(agree(path, "embedding size", given->embed_dim, options.embed_dim));
-    TRY(ndi_prefix(ndi_encoder_plan(e, kind, &options), "%s", path));
     json_t *parsed;
     TRY(ndi_json_parse(&parsed, meta, strlen(meta), path));
     if (!json_is_object(parsed)) {
         json_decref(parsed);
         return ndi_fail(ND_ERR_FORMAT, "%s: metadata: encoder.metadata is not a JSON object", path);
     }
-    json_decref((*e)->meta);
-    (*e)->meta = parsed;
+    nd_status status = ndi_prefix(kind == &ndi_encoder_ensemble ? ndi_ensemble_plan(e, &options, parsed) : ndi_encoder_plan(e, kind, &options), "%s", path);
+    if (status != ND_OK) {
+        json_decref(parsed);
+        return status;
+    }
+    TRY(ndi_prefix(ndi_encoder_take_meta(*e, parsed), "%s", path));
     json_t *version = json_string(text_of(o, "neurodecode.version"));
     return ndi_encoder_set_meta(*e, "version", version ? version : json_string("unknown"));
 }

@@ -12,20 +12,55 @@ static bool memory_left(size_t n)
     return probe != NULL;
 }
 
-/* The lexer of jansson loses characters without a word when its buffer cannot grow, which makes of a good text a wrong one or a syntax error. So a
- * text is parsed twice: only what comes out the same is believed. */
-nd_status ndi_json_parse(json_t **j, const char *s, size_t n, const char *where)
+/* The lexer of jansson loses a character without a word when its buffer cannot grow, and runs off the text or aborts where that was the one behind a backslash or a closing quote. So the text
+ * is parsed as the second item of a list whose first is a longer text of plain letters: the buffer grows there and never again. */
+static void pad(text *t, size_t n)
+{
+    size_t length = 16; /* a power of two: the buffer, of a power of two less one, is never full at the closing quote */
+    while (length < n) length *= 2;
+    ndi_text_add(t, "[\"");
+    for (size_t k = 0; k < length / 16; k++) ndi_text_add(t, "aaaaaaaaaaaaaaaa");
+    ndi_text_add(t, "\",");
+}
+
+static json_t *parse(const text *t, json_error_t *error)
+{
+    json_t *list = json_loadb(t->s, t->n, JSON_REJECT_DUPLICATES, error), *item = json_array_get(list, 1);
+    bool single = json_array_size(list) == 2 && (json_is_object(item) || json_is_array(item));
+    if (list && !single) ndi_format(error->text, sizeof error->text, "expected one object or list");
+    json_incref(single ? item : NULL);
+    json_decref(list);
+    return single ? item : NULL;
+}
+
+/* A failed allocation can also look like a syntax error; so a text is parsed twice, and only what comes out the same is believed. */
+static nd_status parse_padded(json_t **j, const text *t, size_t before, const char *where)
 {
     json_error_t error;
-    json_t *first = json_loadb(s, n, JSON_REJECT_DUPLICATES, &error), *second = json_loadb(s, n, JSON_REJECT_DUPLICATES, &error);
+    json_t *first = parse(t, &error), *second = parse(t, &error);
     bool same = first && second && json_equal(first, second);
     json_decref(first);
     *j = same ? second : NULL;
     if (same) return ND_OK;
     bool differs = first || second;
     json_decref(second);
-    if (differs || json_error_code(&error) == json_error_out_of_memory || !memory_left(n)) return ndi_fail(ND_ERR_MEMORY, "%s: out of memory", where);
-    return ndi_fail(ND_ERR_FORMAT, "%s: JSON: %s, at byte %d", where, error.text, error.position);
+    if (differs || json_error_code(&error) == json_error_out_of_memory || !memory_left(t->n)) return ndi_fail(ND_ERR_MEMORY, "%s: out of memory", where);
+    int at = error.position - (int)before;
+    return ndi_fail(ND_ERR_FORMAT, "%s: JSON: %s, at byte %d", where, error.text, at > 0 ? at : 0);
+}
+
+nd_status ndi_json_parse(json_t **j, const char *s, size_t n, const char *where)
+{
+    text t = { 0 };
+    *j = NULL;
+    pad(&t, n);
+    size_t before = t.n;
+    ndi_text_add_bytes(&t, s, n);
+    ndi_text_add(&t, "]");
+    nd_status status = ndi_text_status(&t);
+    if (status == ND_OK) status = parse_padded(j, &t, before, where);
+    ndi_text_free(&t);
+    return status;
 }
 
 static int add(const char *bytes, size_t n, void *context)

@@ -7,6 +7,7 @@
 
 #include "base/mem.h"
 #include "base/pool.h"
+#include "math/vectors.h"
 #include "neurodecode/loss.h"
 
 /* The memory of an evaluation with up to n rows of dim. */
@@ -55,9 +56,5 @@ nd_status ndi_loss_evaluate(const nd_loss *loss, const float *v, const float *z,
 
 nd_status ndi_loss_space_create(loss_space **s, size_t n, size_t dim, pool *threads);
 void ndi_loss_space_free(loss_space *s);
-
-/* vectors.c: rows brought to length 1, minus their own mean before where `centred`; and the way back for a gradient with respect to the normalised row. Shared with retrieval. */
-void ndi_normalise_rows(pool *threads, bool centred, const float *x, size_t n, size_t dim, float *y, float *norm);
-void ndi_normalise_rows_back(pool *threads, bool centred, const float *y, const float *norm, const float *dy, size_t n, size_t dim, float *dx);
 
 #endif

@@ -130,6 +130,28 @@ void ndi_tensor_normal(graph *g, float mean, float sd)
     t->sd = sd;
 }
 
+/* Has the layer of this tensor, "layer.weight", running statistics? */
+static bool of_batch_norm(const graph *g, const tensor *weight)
+{
+    char name[sizeof weight->name + 16];
+    ndi_format(name, sizeof name, "%.*srunning_mean", (int)(strlen(weight->name) - strlen("weight")), weight->name);
+    return ndi_graph_tensor(g, name) != NULL;
+}
+
+void ndi_graph_normal(graph *g, int first, float sd)
+{
+    for (int i = first < g->n_nodes ? g->nodes[first].first_tensor : g->n_tensors; i < g->n_tensors; i++) {
+        tensor *t = &g->tensors[i];
+        size_t n = strlen(t->name);
+        if (!t->trainable || n < 7 || strcmp(t->name + n - 7, ".weight") != 0) continue;
+        bool scales = t->n_dims == 1;
+        if (scales && !of_batch_norm(g, t)) continue;
+        t->start = scales;
+        t->bound = 0;
+        t->sd = sd;
+    }
+}
+
 const tensor *ndi_graph_tensor(const graph *g, const char *name)
 {
     for (int i = 0; i < g->n_tensors; i++)

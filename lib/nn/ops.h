@@ -46,6 +46,16 @@ int ndi_attention(graph *g, int queries, int keys, int values, size_t heads, dou
 int ndi_subject_token(graph *g, int x, const char *name, size_t subjects, bool raw, double dropout);
 int ndi_lstm(graph *g, int x, const char *name, size_t layer, size_t hidden); /* over the rows of a single map as time: 1 x T x C -> 1 x T x hidden */
 
+int ndi_scale(graph *g, int x, double factor);
+int ndi_normalise(graph *g, int x, bool centred);                 /* the whole vector of a trial, minus its mean where `centred`, to length 1 */
+int ndi_concat_vectors(graph *g, int a, int b);                   /* the whole vectors of a trial, one behind the other */
+/* Attention between channels. Scores: softmax(scale Q' K) of Q, K (1 x T x H each) -> 1 x H x H. Mix: A X of A (1 x H x H) and X (1 x H x T) -> 1 x H x T. */
+int ndi_channel_scores(graph *g, int q, int k, double scale);
+int ndi_channel_mix(graph *g, int a, int x);
+int ndi_graph_attention(graph *g, int x, const char *name);       /* between all rows of a single map, one head */
+/* Linear layer over maps x rows at every sample, with a deviation for each of `subjects` people; a trial counts as one of an unknown person with probability `dropout` in training. */
+int ndi_subject_linear(graph *g, int x, const char *name, size_t subjects, double dropout);
+
 /* For ops with dropout of their own: to[i] = mask[i] from[i] for the elements from `first` on, the mask with rate n->r. */
 void ndi_mask(const pass *p, const node *n, size_t first, size_t count, const float *from, float *to);
 

@@ -20,7 +20,7 @@ static void gather_trial(void *context, size_t task, size_t worker)
     const gather_job *j = context;
     nd_trainer *t = j->t;
     ndi_dataset_read(t->dataset, j->trials[task], t->x + task * j->size);
-    t->subjects[task] = ndi_dataset_subject_of(t->dataset, j->trials[task]);
+    t->subjects[task] = ndi_encoder_subject(t->encoder, ndi_dataset_subject_of(t->dataset, j->trials[task]));
     t->images[task] = t->rows[j->trials[task]];
     memcpy(t->z + task * j->dim, ndi_bank_vectors(t->bank, 0) + t->images[task] * j->dim, j->dim * sizeof *t->z);
 }

@@ -21,9 +21,15 @@ float *random_block(size_t n, uint32_t stream)
     return x;
 }
 
+/* Persons 1 to 3, unknown ones (0) and ones no table can have (-1). */
+int32_t person_of(size_t trial) { return (int32_t)(trial * 7 % 5) - 1; }
+
+static int32_t people[128];
+
 void rig_up(rig *r, graph *g, size_t B, bool training, int32_t threads)
 {
     memset(r, 0, sizeof *r);
+    for (size_t i = 0; i < COUNT(people); i++) people[i] = person_of(i);
     pool *pool_of_test;
     assert_int_equal(g->status, ND_OK);
     assert_int_equal(ndi_pool_create(&pool_of_test, threads), ND_OK);
@@ -44,6 +50,7 @@ void rig_up(rig *r, graph *g, size_t B, bool training, int32_t threads)
                    .seed = 7,
                    .step = 3,
                    .x = r->x,
+                   .subjects = people,
                    .params = r->params,
                    .state = r->state,
                    .new_state = r->new_state,

@@ -42,6 +42,16 @@ open_weights(kind, path; keywords...) = made(Encoder) do slot
     end
 end
 
+"""Joins encoders over the same input into one; `mode` is :average (the mean of their normalised embeddings) or :concatenate."""
+function ensemble(members::AbstractVector{Encoder}; mode::Symbol=:average)
+    mode in (:average, :concatenate) || throw(ArgumentError("mode: got $mode, expected :average or :concatenate"))
+    pointers = Ptr{Cvoid}[Base.unsafe_convert(Ptr{Cvoid}, member) for member in members]
+    return made(Encoder) do slot
+        GC.@preserve members ccall(symbol(:nd_ensemble_create), Int32, (Ptr{Ptr{Cvoid}}, Ptr{Ptr{Cvoid}}, Csize_t, Int32),
+                                   slot, pointers, length(pointers), mode == :average ? 0 : 1)
+    end
+end
+
 save(encoder::Encoder, path) = check(ccall(symbol(:nd_encoder_save), Int32, (Ptr{Cvoid}, Cstring), encoder, path))
 
 info(encoder::Encoder) = fetched(EncoderInfo) do result
@@ -78,15 +88,21 @@ function set_values!(encoder::Encoder, name, given)
     check(ccall(symbol(:nd_encoder_set_values), Int32, (Ptr{Cvoid}, Cstring, Ptr{Cfloat}, Csize_t), encoder, name, given, length(given)))
 end
 
-"""Embeds samples x channels x trials into embed_dim x trials."""
-function embed(encoder::Encoder, data::AbstractArray{<:Real,3})
+"""Embeds samples x channels x trials into embed_dim x trials; `subjects` are the ids of the trials' subjects, nothing = unknown."""
+function embed(encoder::Encoder, data::AbstractArray{<:Real,3}; subjects=nothing)
     about = info(encoder)
     data = dense(data)
     size(data)[1:2] == (about.n_samples, about.n_channels) ||
         throw(DimensionMismatch("got $(size(data)), expected ($(about.n_samples), $(about.n_channels), trials)"))
     result = Array{Float32}(undef, about.embed_dim, size(data, 3))
-    check(ccall(symbol(:nd_encoder_embed), Int32, (Ptr{Cvoid}, Ptr{Cfloat}, Csize_t, Ptr{Cfloat}, Csize_t),
-                encoder, data, size(data, 3), result, length(result)))
+    if subjects === nothing
+        check(ccall(symbol(:nd_encoder_embed), Int32, (Ptr{Cvoid}, Ptr{Cfloat}, Csize_t, Ptr{Cfloat}, Csize_t),
+                    encoder, data, size(data, 3), result, length(result)))
+    else
+        length(subjects) == size(data, 3) || throw(DimensionMismatch("got $(length(subjects)) subjects for $(size(data, 3)) trials"))
+        check(ccall(symbol(:nd_encoder_embed_subjects), Int32, (Ptr{Cvoid}, Ptr{Cfloat}, Ptr{Int32}, Csize_t, Ptr{Cfloat}, Csize_t),
+                    encoder, data, convert(Vector{Int32}, subjects), size(data, 3), result, length(result)))
+    end
     return result
 end
 

@@ -39,6 +39,8 @@ const nd = Neurodecode
         @test length(ranks) == 20 && all(1 .<= ranks .<= 20)
         @test 0 <= top_k(ranks, 20, 5).value <= 1
         @test size(embed(encoder, nd.data(test))) == (16, 20)
+        @test embed(encoder, nd.data(test); subjects=fill(1, 20)) == embed(encoder, nd.data(test))
+        @test size(embed(nd.ensemble([encoder, encoder]; mode=:concatenate), nd.data(test))) == (32, 20)
         close(training)
         @test_throws ArgumentError info(training)
     end

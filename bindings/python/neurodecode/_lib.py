@@ -21,6 +21,7 @@ ENUMS = {
     "ND_LOG_WARNING": 1, "ND_LOG_INFO": 2, "ND_LOG_DEBUG": 3,
     "ND_NORMALISE_NONE": 0, "ND_NORMALISE_ZSCORE": 1, "ND_NORMALISE_REFERENCE": 2,
     "ND_VECTOR_L2": 0, "ND_VECTOR_CENTRED_L2": 1,
+    "ND_ENSEMBLE_AVERAGE": 0, "ND_ENSEMBLE_CONCATENATE": 1,
     "ND_SCHEDULE_CONSTANT": 0, "ND_SCHEDULE_COSINE": 1, "ND_SCHEDULE_PLATEAU": 2, "ND_SCHEDULE_REFERENCE": 3,
 }
 
@@ -285,6 +286,7 @@ FUNCTIONS = {  # name: (result, arguments)
     "nd_encoder_options_init": (nd_status, (POINTER(nd_encoder_options), c_size_t)),
     "nd_encoder_create": (nd_status, (POINTER(ENCODER), TEXT, POINTER(nd_encoder_options))),
     "nd_encoder_create_for": (nd_status, (POINTER(ENCODER), TEXT, DATASET, POINTER(nd_encoder_options))),
+    "nd_ensemble_create": (nd_status, (POINTER(ENCODER), POINTER(ENCODER), c_size_t, c_int32)),
     "nd_encoder_open": (nd_status, (POINTER(ENCODER), TEXT, POINTER(nd_encoder_options))),
     "nd_encoder_open_weights": (nd_status, (POINTER(ENCODER), TEXT, TEXT, POINTER(nd_encoder_options))),
     "nd_encoder_save": (nd_status, (ENCODER, TEXT)),
@@ -295,6 +297,7 @@ FUNCTIONS = {  # name: (result, arguments)
     "nd_encoder_get_values": (nd_status, (ENCODER, TEXT, FLOATS, c_size_t)),
     "nd_encoder_set_values": (nd_status, (ENCODER, TEXT, FLOATS, c_size_t)),
     "nd_encoder_embed": (nd_status, (ENCODER, FLOATS, c_size_t, FLOATS, c_size_t)),
+    "nd_encoder_embed_subjects": (nd_status, (ENCODER, FLOATS, POINTER(c_int32), c_size_t, FLOATS, c_size_t)),
     "nd_encoder_embed_dataset": (nd_status, (ENCODER, DATASET, FLOATS, c_size_t, *WATCH)),
 
     "nd_loss_options_init": (nd_status, (POINTER(nd_loss_options), c_size_t)),

@@ -1,8 +1,11 @@
 """Encoders: from channels x samples to an embedding."""
+import ctypes
 import json
 
+import numpy as np
+
 from . import _lib
-from ._call import Handle, fetched, floats, free_function, lib, options, path, pointer, record, room, table, text, written_text
+from ._call import Handle, fetched, fitting, floats, free_function, lib, options, path, pointer, record, room, table, text, written_text
 from ._lib import nd_encoder_options
 from .dataset import Dataset
 from .progress import watched
@@ -33,6 +36,14 @@ def encoder_params(kind):
     return table(Param, _lib.nd_param_info, lib.nd_encoder_kind_get_param, text(kind))
 
 
+def subject_ids(subjects, count):
+    """One id for all trials or one for each, as C numbers."""
+    subjects = [subjects] * count if np.ndim(subjects) == 0 else list(subjects)
+    if len(subjects) != count:
+        raise ValueError(f"subjects: got {len(subjects)} ids, expected {count}")
+    return (ctypes.c_int32 * count)(*(fitting("subjects", subject, ctypes.c_int32) for subject in subjects))
+
+
 class Encoder(Handle):
     """A named architecture with its parameters.
 
@@ -57,6 +68,17 @@ class Encoder(Handle):
     def open(cls, file, **keywords):
         """Opens an encoder written by save(): everything is in the file."""
         return cls._made(lib.nd_encoder_open, path(file), options(nd_encoder_options, keywords))
+
+    @classmethod
+    def ensemble(cls, members, mode="average"):
+        """Joins encoders over the same input into one, with copies of their weights: "average" gives the mean of their normalised embeddings,
+        "concatenate" puts these one behind the other. It embeds, trains, is saved and opened as any encoder."""
+        members = list(members)
+        modes = {"average": _lib.ENUMS["ND_ENSEMBLE_AVERAGE"], "concatenate": _lib.ENUMS["ND_ENSEMBLE_CONCATENATE"]}
+        if mode not in modes:
+            raise ValueError(f"mode: got {mode!r}, expected one of: {', '.join(modes)}")
+        pointers = (_lib.ENCODER * len(members))(*(member._open() for member in members))
+        return cls._made(lib.nd_ensemble_create, pointers, len(members), modes[mode])
 
     @classmethod
     def open_weights(cls, kind, file, **keywords):
@@ -112,12 +134,13 @@ class Encoder(Handle):
         """All tensors by name, a dict of float32 arrays: the PyTorch state dict."""
         return {tensor.name: self.values(tensor.name) for tensor in self.tensors}
 
-    def embed(self, trials, out=None, progress=None):
+    def embed(self, trials, subjects=None, out=None, progress=None):
         """Embeds trials in evaluation mode.
 
         trials: an array (n, channels, samples) gives (n, embed_dim), one trial (channels, samples) gives (embed_dim,); where there is one
         sample per trial, (n, voxels) is n trials. A Dataset gives (n_trials, embed_dim), and its channels, rate and window must be those
-        the encoder was trained with. Written into `out` if given. A float32 array in C order is read where it is; others are converted
+        the encoder was trained with. subjects: for arrays, the id of each trial's subject as in the data set the encoder was made for, or
+        one id for all; None and ids it does not know are unknown people. Written into `out` if given. A float32 array in C order is read where it is; others are converted
         first. progress counts for a Dataset.
         """
         if self._sizes is None:
@@ -125,6 +148,8 @@ class Encoder(Handle):
             self._sizes = info.n_channels, info.n_samples, info.embed_dim
         n_channels, n_samples, embed_dim = self._sizes
         if isinstance(trials, Dataset):
+            if subjects is not None:
+                raise ValueError("subjects: a Dataset knows its own")
             out = room((len(trials), embed_dim), out)
             watched(progress, lib.nd_encoder_embed_dataset, self, trials, pointer(out), out.size)
             return out
@@ -136,7 +161,10 @@ class Encoder(Handle):
         else:
             raise ValueError(f"trials: got shape {data.shape}, expected (n, {n_channels}, {n_samples}) or ({n_channels}, {n_samples})")
         out = room(shape, out)
-        lib.nd_encoder_embed(self, pointer(data), count, pointer(out), out.size)
+        if subjects is None:
+            lib.nd_encoder_embed(self, pointer(data), count, pointer(out), out.size)
+        else:
+            lib.nd_encoder_embed_subjects(self, pointer(data), subject_ids(subjects, count), count, pointer(out), out.size)
         return out
 
     def _shape(self, name):

@@ -119,6 +119,45 @@ class Encoders(Folder):
         np.testing.assert_array_equal(again.embed(trials), self.encoder.embed(trials))
 
 
+class People(Folder):
+    def setUp(self):
+        super().setUp()
+        self.trials = noise(6, 17, 100)
+        self.dataset = nd.Dataset(self.trials, subject=-4, rate=250).concat(nd.Dataset(self.trials, subject=30, rate=250))
+        self.encoder = nd.Encoder("nice", self.dataset, embed_dim=8, params="subject_conv=1")
+        name = "subject_conv.subject.weight"
+        self.encoder.set_values(name, noise(*self.encoder.values(name).shape))
+
+    def test_subjects(self):
+        self.assertEqual(self.encoder.metadata["input"]["subjects"], [-4, 30])
+        unknown, first, second = self.encoder.embed(self.trials), self.encoder.embed(self.trials, -4), self.encoder.embed(self.trials, [30] * 6)
+        np.testing.assert_array_equal(self.encoder.embed(self.trials, 7), unknown)
+        np.testing.assert_allclose(self.encoder.embed(self.dataset), np.concatenate([first, second]), rtol=1e-5, atol=1e-6)
+        self.assertGreater(abs(first - second).max(), 1e-3)
+        for wrong, error in (([1, 2], "got 2 ids, expected 6"), (2**31, "32 bits")):
+            with self.assertRaisesRegex(ValueError, error):
+                self.encoder.embed(self.trials, wrong)
+        with self.assertRaisesRegex(ValueError, "knows its own"):
+            self.encoder.embed(self.dataset, 30)
+
+    def test_ensembles(self):
+        other = nd.Encoder("ridge", n_channels=17, n_samples=100, embed_dim=8)
+        other.set_values("linear.weight", noise(8, 1700))
+        vectors = [encoder.embed(self.trials, 30) for encoder in (self.encoder, other)]
+        centred = [v - v.mean(1, keepdims=True) for v in vectors]
+        expected = [v / np.linalg.norm(v, axis=1, keepdims=True) for v in centred]
+        nd.Encoder.ensemble([self.encoder, other]).save(self.folder / "both.safetensors")
+        average = nd.Encoder.open(self.folder / "both.safetensors")
+        self.assertEqual((average.info.kind, len(average.metadata["members"])), ("ensemble", 2))
+        np.testing.assert_allclose(average.embed(self.trials, 30), np.mean(expected, 0), atol=1e-6)
+        both = nd.Encoder.ensemble([self.encoder, other], mode="concatenate")
+        np.testing.assert_allclose(both.embed(self.trials, 30), np.concatenate(expected, 1), atol=1e-6)
+        with self.assertRaisesRegex(ValueError, "average, concatenate"):
+            nd.Encoder.ensemble([other], mode="vote")
+        with self.assertRaises(nd.ArgumentError):
+            nd.Encoder.ensemble([])
+
+
 class Losses(unittest.TestCase):
     def test_infonce(self):
         v, z = noise(5, 4), noise(10, 4)[5:]

@@ -1,8 +1,8 @@
 /* y = P x / max(||P x||, 1e-12) with P the identity or the removal of the row's own mean, and dx = P (dy - y (y . dy)) / max(||P x||, 1e-12). */
 #include <math.h>
 
-#include "loss/loss.h"
 #include "math/vec.h"
+#include "math/vectors.h"
 
 enum { ROWS = 16 };
 
