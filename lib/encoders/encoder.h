@@ -7,6 +7,7 @@
 
 #include "base/text.h"
 #include "data/dataset.h"
+#include "io/content.h"
 #include "neurodecode/encoder.h"
 #include "nn/graph.h"
 
@@ -81,6 +82,7 @@ float *ndi_encoder_values(const nd_encoder *e, const tensor *t);
 nd_status ndi_encoder_save(const nd_encoder *e, const char *path);
 nd_status ndi_encoder_open(nd_encoder **e, const char *path, const nd_encoder_options *o);
 nd_status ndi_encoder_open_weights(nd_encoder **e, const encoder_kind *kind, const char *path, const nd_encoder_options *o);
+nd_status ndi_encoder_recognise(const content *c, const encoder_kind **kind); /* whose tensors foreign weights seem to be; NULL = nobody's */
 
 /* embed.c */
 nd_status ndi_encoder_embed(const nd_encoder *e, const float *x, const int32_t *subjects, size_t n, float *embeddings); /* subjects NULL = unknown */
