@@ -7,6 +7,7 @@ import struct
 import subprocess
 import tempfile
 import unittest
+import zipfile
 
 TOOL = os.environ["NEURODECODE"]
 WORLD = ("--concepts 40 --images-per-concept 5 --test 20 --train-repetitions 2 --test-repetitions 4 --channels 17 --samples 100 --dim 16 --snr 2 --quiet").split()
@@ -84,6 +85,23 @@ class Tool(unittest.TestCase):
         self.assertIn("nice", self.succeeds("info", "--encoders"))
         about = json.loads(self.succeeds("info", "--json", self.model))
         self.assertEqual(about["format"], "safetensors")
+        self.assertEqual((about["encoder"]["kind"], about["encoder"]["channels"]), ("nice", 17))
+        self.assertIn("training", about["history"])
+        self.assertIn("multiply-adds", self.succeeds("info", self.model))
+
+    def test_checkpoint_of_pytorch(self):
+        path, out = self.folder / "checkpoint.pth", self.folder / "checkpoint.safetensors"
+        tensor = b"ctorch._utils\n_rebuild_tensor_v2\n((U\x07storagectorch\nFloatStorage\nU\x010U\x03cpuK\x06tQK\x00K\x02K\x03\x86K\x01K\x02\x86\x89NtR"
+        with zipfile.ZipFile(path, "w") as z:
+            z.writestr("a/data.pkl", b"\x80\x02}(U\x05epochK\x07U\x05state}U\x01w" + tensor + b"su.")
+            z.writestr("a/data/0", struct.pack("<6f", *range(6)))
+        shown = self.succeeds("info", path)
+        for part in ("torch", "state.w", "2 x 3", "strided", "= 7", "2 arrays"):
+            self.assertIn(part, shown)
+        self.assertIn("2 arrays", self.succeeds("convert", path, out))
+        self.assertTrue(out.read_bytes().endswith(struct.pack("<6f", 0, 2, 4, 1, 3, 5)))
+        self.assertIn("2 x 3", self.succeeds("convert", path, self.folder / "w.npy", "--variable", "state.w"))
+        self.fails(1, ["convert", path, self.folder / "other.npy"], "which array is meant?")
 
     def test_examples(self):
         for name in ("decode", "custom_loop"):

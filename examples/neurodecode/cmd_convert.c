@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "about.h"
 #include "recording.h"
 
 typedef struct values {
@@ -16,7 +17,7 @@ static const values defaults = { .all = SHARED_DEFAULTS, .brain = RECORDING_DEFA
 
 #define AT(field) offsetof(values, field)
 static const option options[] = {
-    { .help = "What IN is (default an array, written as what OUT's extension says):" },
+    { .help = "What IN is (default one array or several, written as what OUT's extension says):" },
     { "store", 0, NULL, FLAG, AT(store), 0, 0, "recordings: OUT becomes a store, which opens at once and uses no memory" },
     { "bank", 'b', NULL, FLAG, AT(bank), 0, 0, "image embeddings, in a file or a folder: OUT becomes a bank" },
     { "variable", 0, "NAME", WORD, AT(brain.variable), 0, 0, "array to read, of a file with several" },
@@ -36,10 +37,13 @@ static const option options[] = {
     { 0 },
 };
 
-static const char help[] = "Converts a file. Arrays become float32, whatever they were. A store holds recordings as float32 with image ids, channel "
+static const char help[] = "Converts a file. OUT as .npz or .safetensors holds everything that is in IN, names and types kept; another OUT, or "
+                           "--variable, takes one array as "
+                           "float32. A store holds recordings as float32 with image ids, channel "
                            "names and timing; it is made in constant memory, so a recording of "
                            "any size goes through.\v"
                            "Examples:\n"
+                           "  neurodecode convert checkpoint.pth weights.safetensors\n"
                            "  neurodecode convert features.npz features.npy --variable X\n"
                            "  neurodecode convert --store preprocessed_eeg_training.npy sub-01.safetensors --average \\\n"
                            "      --images image_metadata.npy --partition training\n"
@@ -64,6 +68,24 @@ static int convert_array(const values *v, const char *in, const char *out)
         for (size_t i = 0; i < n_dims; i++) printf("%s%zu", i ? " x " : " ", shape[i]);
         puts(n_dims ? "" : " a number");
     }
+    return 0;
+}
+
+/* These formats have names for arrays, and place for all of them. */
+static bool holds_all(const char *path) { return ends_with(path, ".npz") || ends_with(path, ".safetensors"); }
+
+static int convert_all(const values *v, const char *in, const char *out)
+{
+    if (nd_file_convert(in, out) != ND_OK) return failed();
+    json_t *about = describe_file(out);
+    if (!about) return failed();
+    json_t *arrays = json_object_get(about, "arrays");
+    const size_t n = json_array_size(arrays);
+    if (v->all.json)
+        print_json(json_pack("{s:s, s:O}", "out", out, "arrays", arrays));
+    else if (!v->all.quiet)
+        printf("%s: %zu array%s\n", out, n, PLURAL(n));
+    json_decref(about);
     return 0;
 }
 
@@ -140,6 +162,7 @@ static int run(const void *values_given, char *const *arguments)
     if (refusal) return refusal;
     if (v->bank) return convert_bank(v, arguments[0], arguments[1]);
     if (is_recording(v)) return convert_recording(v, arguments[0], arguments[1]);
+    if (holds_all(arguments[1]) && !v->brain.variable) return convert_all(v, arguments[0], arguments[1]);
     return convert_array(v, arguments[0], arguments[1]);
 }
 

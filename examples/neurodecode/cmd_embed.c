@@ -19,7 +19,7 @@ static const option options[] = {
     { "model", 'm', "FILE", WORD, AT(model), 0, 0, "an encoder saved by neurodecode train" },
     { .help = "or elsewhere:" },
     { "encoder", 0, "NAME", WORD, AT(kind), 0, 0, "architecture; neurodecode info --encoders lists them" },
-    { "weights", 0, "FILE", WORD, AT(weights), 0, 0, "a PyTorch state dict as .npz, .safetensors or a pickled dict" },
+    { "weights", 0, "FILE", WORD, AT(weights), 0, 0, "a PyTorch checkpoint (.pth), or its state dict as .npz or .safetensors" },
     { "params", 0, "TEXT", WORD, AT(params), 0, 0, "hyper-parameters that differ from the defaults, as in \"maps=40\"" },
     { "dim", 0, "N", WHOLE, AT(dim), 1, 1e6, "length of the embeddings (default from the weights)" },
     { .help = "Result:" },
@@ -33,7 +33,7 @@ static const char help[] = "Embeds every trial by a trained encoder. Recordings 
                            "test partition is taken.\v"
                            "Examples:\n"
                            "  neurodecode embed --model model.safetensors --data eeg.npy --out embeddings.npy\n"
-                           "  neurodecode embed --encoder nice --weights weights.npz --data eeg.npy --out embeddings.npy\n";
+                           "  neurodecode embed --encoder nice --weights checkpoint.pth --data eeg.npy --out embeddings.npy\n";
 
 static nd_encoder *open_weights(const values *v, const nd_dataset *d)
 {

@@ -5,7 +5,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "common.h"
+#include "about.h"
 
 typedef struct values {
     shared all;
@@ -21,115 +21,14 @@ static const option options[] = {
     { 0 },
 };
 
-static const char help[] = "Explains a file of any supported format, whatever its name: its arrays, texts and metadata, and the layers if it is an "
-                           "encoder. No array is loaded. "
+static const char help[] = "Explains a file of any supported format, whatever its name: its arrays, texts and metadata; of an encoder how it was trained and "
+                           "its layers; of other weights which encoder they may belong to. No array is loaded. "
                            "Of a data set's folder it lists people, recordings and image embeddings.\v"
                            "Examples:\n"
                            "  neurodecode info world/Preprocessed_data_250Hz/sub-01/preprocessed_eeg_test.npy\n"
                            "  neurodecode info model.safetensors --json\n"
+                           "  neurodecode info checkpoint.pth\n"
                            "  neurodecode info --encoders\n";
-
-/* --- files ------------------------------------------------------------------------------------------------------------------------------ */
-
-static json_t *describe(const char *path)
-{
-    size_t needed;
-    if (nd_file_describe(path, NULL, 0, &needed) != ND_OK) return NULL;
-    char *text = must(malloc(needed));
-    json_t *made = nd_file_describe(path, text, needed, NULL) == ND_OK ? must(json_loads(text, 0, NULL)) : NULL;
-    free(text);
-    return made;
-}
-
-/* The table of layers of an encoder that this library saved. */
-static char *list_layers(const char *path)
-{
-    nd_encoder *encoder;
-    size_t needed;
-    char *text = NULL;
-    if (nd_encoder_open(&encoder, path, NULL) != ND_OK) return NULL;
-    if (nd_encoder_get_layers(encoder, NULL, 0, &needed) == ND_OK) {
-        text = must(malloc(needed));
-        nd_encoder_get_layers(encoder, text, needed, NULL);
-    }
-    nd_encoder_free(encoder);
-    return text;
-}
-
-enum { LEAST_WIDTH = 32, MOST_WIDTH = 60 }; /* of the column of names */
-
-static void print_array(const json_t *array, int width)
-{
-    const json_t *shape = json_object_get(array, "shape"), *name = json_object_get(array, "name");
-    printf("  %-*s %-9s", width, json_is_string(name) ? json_string_value(name) : "", json_string_value(json_object_get(array, "dtype")));
-    for (size_t i = 0; i < json_array_size(shape); i++) printf("%s%lld", i ? " x " : " ", (long long)json_integer_value(json_array_get(shape, i)));
-    if (json_array_size(shape) == 0) printf(" scalar");
-    const char *order = json_string_value(json_object_get(array, "order"));
-    printf("%s\n", order && strcmp(order, "fortran") == 0 ? "  (Fortran order)" : "");
-}
-
-static void print_texts(const char *name, const json_t *value)
-{
-    enum { SHOWN = 4 };
-    printf("  %-32s ", name);
-    if (json_is_string(value)) {
-        printf("%s\n", json_string_value(value));
-        return;
-    }
-    size_t n = json_array_size(value);
-    printf("%zu texts:", n);
-    for (size_t i = 0; i < n && i < SHOWN; i++) printf("%s %s", i ? "," : "", json_string_value(json_array_get(value, i)));
-    puts(n > SHOWN ? ", ..." : "");
-}
-
-static void print_value(const char *key, const json_t *value, int indent)
-{
-    char *text = json_is_string(value) ? NULL : must(json_dumps(value, JSON_ENCODE_ANY | JSON_REAL_PRECISION(6)));
-    const char *shown = text ? text : json_string_value(value);
-    size_t room = 110;
-    printf("%*s%-*s %.*s%s\n", indent, "", 34 - indent, key, (int)room, shown, strlen(shown) > room ? " ..." : "");
-    free(text);
-}
-
-static void print_file(const json_t *about, const char *layers)
-{
-    const char *key;
-    json_t *value;
-    size_t i;
-    const char *what = json_string_value(json_object_get(about, "kind"));
-    int width = LEAST_WIDTH;
-    json_array_foreach(json_object_get(about, "arrays"), i, value)
-    {
-        int length = (int)json_string_length(json_object_get(value, "name"));
-        if (length > width && length <= MOST_WIDTH) width = length;
-    }
-    printf("%s: %s%s%s, %lld bytes\n", json_string_value(json_object_get(about, "path")), json_string_value(json_object_get(about, "format")),
-           what ? ", " : "", what ? what : "", (long long)json_integer_value(json_object_get(about, "bytes")));
-    if (json_array_size(json_object_get(about, "arrays"))) puts("Arrays");
-    json_array_foreach(json_object_get(about, "arrays"), i, value) print_array(value, width);
-    if (json_object_size(json_object_get(about, "text"))) puts("Texts");
-    json_object_foreach(json_object_get(about, "text"), key, value) print_texts(key, value);
-    if (json_object_size(json_object_get(about, "metadata"))) puts("Metadata");
-    json_object_foreach(json_object_get(about, "metadata"), key, value) print_value(key, value, 2);
-    if (layers) printf("Layers\n%s", layers);
-}
-
-static int show_file(const char *path, const values *v)
-{
-    json_t *about = describe(path);
-    if (!about) return failed();
-    const char *what = json_string_value(json_object_get(about, "kind"));
-    char *layers = what && strcmp(what, "encoder") == 0 ? list_layers(path) : NULL;
-    if (v->all.json) {
-        if (layers) json_object_set_new(about, "layers", json_string(layers));
-        print_json(json_incref(about));
-    } else {
-        print_file(about, layers);
-    }
-    free(layers);
-    json_decref(about);
-    return 0;
-}
 
 /* --- folders ---------------------------------------------------------------------------------------------------------------------------- */
 
@@ -180,7 +79,7 @@ static int show_folder(const char *folder, const values *v)
     for (size_t i = 0; status == 0 && i < json_array_size(recordings); i++) {
         char path[4096];
         snprintf(path, sizeof path, "%s/%s", folder, json_string_value(json_array_get(recordings, i)));
-        json_t *about = describe(path);
+        json_t *about = describe_file(path);
         if (!about)
             status = failed();
         else
@@ -268,7 +167,7 @@ static int run(const void *values_given, char *const *arguments)
     struct stat about;
     if (v->formats || v->encoders) return show_tables(v);
     if (!arguments[0]) return misused("info: which file? See neurodecode info --help");
-    return stat(arguments[0], &about) == 0 && S_ISDIR(about.st_mode) ? show_folder(arguments[0], v) : show_file(arguments[0], v);
+    return stat(arguments[0], &about) == 0 && S_ISDIR(about.st_mode) ? show_folder(arguments[0], v) : show_file(arguments[0], v->all.json);
 }
 
 const command info_command = {

@@ -112,8 +112,10 @@ ND_API nd_status nd_ensemble_create(nd_encoder **ensemble, const nd_encoder *con
 /** @brief Opens an encoder saved by nd_encoder_save(): everything is in the file. @p options may give `n_threads`; its sizes, where not 0, must agree. NULL = defaults. */
 ND_API nd_status nd_encoder_open(nd_encoder **encoder, const char *path, const nd_encoder_options *options);
 
-/** @brief Opens weights without our metadata: a PyTorch state dict in `.safetensors`, `.npz` or a pickled dict, with or without the prefixes `state/`, `brain_backbone.`. The embedding size is
- *  inferred where @p options has 0, and so is whether the reference's final `repr_layer` is there. Missing, extra and misshapen tensors are listed; nothing is half-loaded.
+/** @brief Opens weights without our metadata: a PyTorch state dict in a checkpoint that `torch.save()` wrote, in `.safetensors`, `.npz` or a pickled dict. It may stand below one of `state/`,
+ *  `model_state_dict.`, `state_dict.`, `model.`, then one of `module.`, `model.`, with or without `brain_backbone.`: the place under which most tensors are found is taken, and what stands
+ *  beside it (optimiser, epoch) is ignored. Numbers become float32. The embedding size is inferred where @p options has 0, and so is whether the reference's final `repr_layer` is there.
+ *  Missing, extra and misshapen tensors are listed; nothing is half-loaded.
  *  @param encoder receives the handle @param kind architecture @param path weights @param options sizes (channels and samples needed) and hyper-parameters */
 ND_API nd_status nd_encoder_open_weights(nd_encoder **encoder, const char *kind, const char *path, const nd_encoder_options *options);
 

@@ -27,10 +27,18 @@ typedef struct nd_format_info {
  *  @return ::ND_ERR_ARGUMENT past the end of the table, which is how to find the end. */
 ND_API nd_status nd_format_get_info(size_t index, nd_format_info *info);
 
-/** @brief Explains a file as one JSON object: `path`, `format`, `bytes`, `arrays` (a list of `name`, `dtype`, `shape`, `order`), `text` (named strings
- *  and lists of strings) and, for files this library wrote, `kind` ("dataset", "bank", "encoder", "trainer") and `metadata`. No array is loaded.
+/** @brief Explains a file as one JSON object: `path`, `format`, `bytes`, `arrays` (a list of `name`, `dtype`, `shape`, `order`, which is "C", "F" or
+ *  "strided", and the `value` of those without dimensions), `text` (named strings and lists of strings), for files this library wrote, `kind` ("dataset", "bank", "encoder", "trainer")
+ *  and `metadata`, and for weights of other programs `resembles`, the encoder whose tensors they seem to be. No array is loaded.
  *  @return ::ND_ERR_IO, ::ND_ERR_FORMAT, ::ND_ERR_UNSUPPORTED or ::ND_ERR_BUFFER. */
 ND_API nd_status nd_file_describe(const char *path, char *json, size_t capacity, size_t *needed);
+
+/** @brief Writes everything in a file in another format, by the extension of @p to: arrays with their names and types, in C order, texts and metadata. Arrays are streamed; the file appears
+ *  whole or not at all.
+ *  @param from any supported file, such as a PyTorch checkpoint
+ *  @param to `.npz`, `.safetensors` or `.pickle`; a `.npy`, `.csv` or `.tsv` takes what fits into it
+ *  @return ::ND_ERR_IO, ::ND_ERR_FORMAT, ::ND_ERR_UNSUPPORTED (extension, or something the format has no place for, such as bfloat16 in NumPy's), ::ND_ERR_MEMORY. */
+ND_API nd_status nd_file_convert(const char *from, const char *to);
 
 /** @brief Reads one numeric array as float32, C order, whatever its stored type and order.
  *  @param path any supported file

@@ -4,7 +4,6 @@
 
 #include "api/handle.h"
 #include "io/format.h"
-#include "io/json.h"
 
 nd_status nd_format_get_info(size_t index, nd_format_info *info)
 {
@@ -20,77 +19,6 @@ nd_status nd_format_get_info(size_t index, nd_format_info *info)
                              .can_read = f->read != NULL,
                              .can_write = f->write != NULL };
     return ndi_struct_out(info, &known, sizeof known, "nd_format_info");
-}
-
-/* ---- nd_file_describe ---- */
-
-static nd_status describe_array(json_t *list, const array *a)
-{
-    json_t *entry = json_object();
-    TRY(ndi_json_append(list, entry));
-    TRY(ndi_json_set(entry, "name", json_string(a->name)));
-    TRY(ndi_json_set(entry, "dtype", json_string(ndi_dtype_name(a->type))));
-    json_t *shape = json_array();
-    TRY(ndi_json_set(entry, "shape", shape));
-    for (size_t i = 0; i < a->n_dims; i++) TRY(ndi_json_append(shape, json_integer((json_int_t)a->shape[i])));
-    return ndi_json_set(entry, "order", json_string(a->fortran ? "F" : "C"));
-}
-
-static nd_status describe_texts(json_t *object, const texts *t)
-{
-    if (!t->list) return ndi_json_set(object, t->name, json_string(t->items[0]));
-    json_t *list = json_array();
-    TRY(ndi_json_set(object, t->name, list));
-    for (size_t i = 0; i < t->n; i++) TRY(ndi_json_append(list, json_string(t->items[i])));
-    return ND_OK;
-}
-
-/* Files of this library say in their metadata what they are. */
-static nd_status describe_metadata(json_t *about, const content *c, const char *path)
-{
-    static const char *const kinds[] = { "dataset", "bank", "encoder", "trainer" };
-    if (!c->metadata) return ND_OK;
-    json_t *metadata;
-    TRY(ndi_json_parse(&metadata, c->metadata, strlen(c->metadata), path));
-    TRY(ndi_json_set(about, "metadata", metadata));
-    const char *kind = json_string_value(json_object_get(metadata, "neurodecode.kind"));
-    for (size_t i = 0; kind && i < COUNT(kinds); i++)
-        if (strcmp(kind, kinds[i]) == 0) return ndi_json_set(about, "kind", json_string(kind));
-    return ND_OK;
-}
-
-static nd_status describe(json_t *about, content *c, const char *path)
-{
-    uint64_t bytes;
-    const char *shown; /* JSON is UTF-8, names of files need not be */
-    TRY(ndi_content_text(c, path, strlen(path), &shown));
-    json_t *arrays = json_array();
-    TRY(ndi_json_set(about, "arrays", arrays));
-    json_t *named = json_object();
-    TRY(ndi_json_set(about, "text", named));
-    TRY(ndi_json_set(about, "path", json_string(shown)));
-    TRY(ndi_json_set(about, "format", json_string(c->format)));
-    TRY(ndi_stream_size(c->streams[0], &bytes));
-    TRY(ndi_json_set(about, "bytes", json_integer((json_int_t)bytes)));
-    for (size_t i = 0; i < c->n_arrays; i++) TRY(describe_array(arrays, &c->arrays[i]));
-    for (size_t i = 0; i < c->n_texts; i++) TRY(describe_texts(named, &c->texts[i]));
-    return describe_metadata(about, c, path);
-}
-
-nd_status nd_file_describe(const char *path, char *json, size_t capacity, size_t *needed)
-{
-    REQUIRE(path);
-    content *c;
-    text t = { 0 };
-    TRY(ndi_content_open(&c, path));
-    json_t *about = json_object();
-    nd_status status = about ? describe(about, c, path) : ndi_fail(ND_ERR_MEMORY, "nd_file_describe: out of memory");
-    if (status == ND_OK) status = ndi_json_dump(about, &t);
-    if (status == ND_OK) status = ndi_text_out(t.s, json, capacity, needed);
-    ndi_text_free(&t);
-    json_decref(about);
-    ndi_content_free(c);
-    return status;
 }
 
 /* ---- arrays ---- */
@@ -130,4 +58,37 @@ nd_status nd_array_write(const char *path, const float *values, const size_t *sh
     put_array a = { .name = "data", .type = DTYPE_F32, .n_dims = n_dims, .data = values };
     if (n_dims) memcpy(a.shape, shape, n_dims * sizeof *shape);
     return ndi_format_write(path, NULL, &(put){ .arrays = &a, .n_arrays = 1 });
+}
+
+/* ---- nd_file_convert ---- */
+
+static nd_status read_elements(void *a, size_t first, size_t count, void *elements) { return ndi_array_read_native(a, first, count, elements); }
+
+static nd_status write_all(const content *c, put_array *arrays, put_texts *lists, const char *from, const char *to)
+{
+    for (size_t i = 0; i < c->n_arrays; i++) {
+        array *a = &c->arrays[i];
+        CHECK(ndi_content_array(c, a->name) == a, ND_ERR_FORMAT, "%s: two arrays are called '%s'", from, a->name);
+        arrays[i] = (put_array){ .name = a->name, .type = a->type, .n_dims = a->n_dims, .fill = read_elements, .context = a };
+        memcpy(arrays[i].shape, a->shape, a->n_dims * sizeof *a->shape);
+    }
+    for (size_t i = 0; i < c->n_texts; i++) lists[i] = (put_texts){ c->texts[i].name, c->texts[i].items, c->texts[i].n, c->texts[i].list };
+    return ndi_format_write(to, NULL, &(put){ arrays, c->n_arrays, lists, c->n_texts, c->metadata });
+}
+
+nd_status nd_file_convert(const char *from, const char *to)
+{
+    REQUIRE(from);
+    REQUIRE(to);
+    content *c;
+    put_array *arrays = NULL;
+    put_texts *lists = NULL;
+    TRY(ndi_content_open(&c, from));
+    nd_status status = NEW(arrays, c->n_arrays);
+    if (status == ND_OK) status = NEW(lists, c->n_texts);
+    if (status == ND_OK) status = write_all(c, arrays, lists, from, to);
+    ndi_free(arrays);
+    ndi_free(lists);
+    ndi_content_free(c);
+    return status;
 }

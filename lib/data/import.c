@@ -188,7 +188,7 @@ done:
 /* Trials can be read one by one where their samples lie together and, in packed files, where they are wanted in the order of the file. */
 static bool can_stream(const reader *m)
 {
-    if (!m->l.compact || (m->a->fortran && m->a->n_dims > 1)) return false;
+    if (!m->l.compact || !ndi_array_is_c_order(m->a)) return false;
     if (ndi_stream_concurrent(m->a->in)) return true;
     for (size_t i = 0; i < m->l.n_trials; i++)
         if (m->members[i] != i) return false;

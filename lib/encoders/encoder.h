@@ -7,6 +7,7 @@
 
 #include "base/text.h"
 #include "data/dataset.h"
+#include "io/content.h"
 #include "neurodecode/encoder.h"
 #include "nn/graph.h"
 
@@ -116,6 +117,7 @@ nd_status ndi_ensemble_plan(nd_encoder **e, const nd_encoder_options *o, const j
 nd_status ndi_encoder_save(const nd_encoder *e, const char *path);
 nd_status ndi_encoder_open(nd_encoder **e, const char *path, const nd_encoder_options *o);
 nd_status ndi_encoder_open_weights(nd_encoder **e, const encoder_kind *kind, const char *path, const nd_encoder_options *o);
+nd_status ndi_encoder_recognise(const content *c, const encoder_kind **kind); /* whose tensors foreign weights seem to be; NULL = nobody's */
 
 /* embed.c */
 nd_status ndi_encoder_embed(const nd_encoder *e, const float *x, const int32_t *subjects, size_t n, float *embeddings); /* subjects: ids; NULL = unknown */

@@ -7,7 +7,7 @@
 #include "io/json.h"
 #include "math/vec.h"
 
-static const char backbone[] = "brain_backbone.", state_dict[] = "state/";
+static const char backbone[] = "brain_backbone.";
 
 /* ---- writing ---- */
 
@@ -58,18 +58,55 @@ done:
 
 /* ---- reading ---- */
 
-/* The array of a file that holds a tensor: by its name, without the backbone's prefix, and either below "state/". */
+/* How the tensors of an encoder are called in a file: below the container that a checkpoint keeps its state dict in and the wrappers that a model may be
+ * inside of, with or without the name of the backbone. The first of each is what our own files have. */
+static const char *const containers[] = { "", "state/", "model_state_dict.", "state_dict.", "model." }, *const wrappers[] = { "", "module.", "model." };
+
+enum { N_NAMINGS = 2 * COUNT(containers) * COUNT(wrappers) };
+
+typedef struct naming {
+    const char *container, *wrapper;
+    bool bare;
+} naming;
+
+static naming naming_at(size_t i) { return (naming){ containers[i / 2 / COUNT(wrappers)], wrappers[i / 2 % COUNT(wrappers)], i % 2 }; }
+
+static const array *find_named(const content *c, naming n, const char *name)
+{
+    char full[192];
+    if (n.bare && strncmp(name, backbone, strlen(backbone)) == 0) name += strlen(backbone);
+    ndi_format(full, sizeof full, "%s%s%s", n.container, n.wrapper, name);
+    return ndi_content_array(c, full);
+}
+
+/* Whether an array stands where the state dict does. Beside that place may be anything, such as the state of an optimiser. */
+static bool in_place(const array *a, naming n)
+{
+    const size_t container = strlen(n.container);
+    return strncmp(a->name, n.container, container) == 0 && strncmp(a->name + container, n.wrapper, strlen(n.wrapper)) == 0;
+}
+
+/* One tensor, by whatever naming. */
 static const array *find_array(const content *c, const char *name)
 {
-    const char *bare = strncmp(name, backbone, strlen(backbone)) == 0 ? name + strlen(backbone) : name;
-    const char *candidates[] = { name, bare };
-    for (size_t i = 0; i < 2 * COUNT(candidates); i++) {
-        char full[160];
-        ndi_format(full, sizeof full, "%s%s", i < COUNT(candidates) ? "" : state_dict, candidates[i % COUNT(candidates)]);
-        const array *a = ndi_content_array(c, full);
-        if (a) return a;
+    const array *a = NULL;
+    for (size_t i = 0; i < N_NAMINGS && !a; i++) a = find_named(c, naming_at(i), name);
+    return a;
+}
+
+/* The naming under which most of an encoder's tensors are found; the first of several. */
+static naming find_naming(const content *c, const graph *g)
+{
+    size_t best = 0;
+    naming chosen = naming_at(0);
+    for (size_t i = 0; i < N_NAMINGS; i++) {
+        size_t n = 0;
+        for (int k = 0; k < g->n_tensors; k++) n += find_named(c, naming_at(i), g->tensors[k].name) != NULL;
+        if (n <= best) continue;
+        best = n;
+        chosen = naming_at(i);
     }
-    return NULL;
+    return chosen;
 }
 
 static void add_shape(text *t, size_t n_dims, const size_t *dims)
@@ -106,24 +143,22 @@ static void compare_tensors(const nd_encoder *e, const array *const *found, prob
     }
 }
 
-/* What the file has and the encoder lacks. A file with a folder "state/" may hold other things beside it. */
-static void find_extra(const nd_encoder *e, const content *c, const array *const *found, problems *p)
+/* What the file has in the place of the state dict and the encoder lacks. */
+static void find_extra(const nd_encoder *e, const content *c, naming n, const array *const *found, problems *p)
 {
-    bool folder = false;
-    for (size_t i = 0; i < c->n_arrays; i++) folder |= strncmp(c->arrays[i].name, state_dict, strlen(state_dict)) == 0;
     for (size_t i = 0; i < c->n_arrays; i++) {
         const array *a = &c->arrays[i];
-        bool known = folder && strncmp(a->name, state_dict, strlen(state_dict)) != 0;
+        bool known = !in_place(a, n);
         for (int k = 0; k < e->g->n_tensors && !known; k++) known = found[k] == a;
         if (!known && tell(p)) ndi_text_add(&p->words, "; %s is not part of this encoder", a->name);
     }
 }
 
-static nd_status check_tensors(const nd_encoder *e, const content *c, const array *const *found, const char *path)
+static nd_status check_tensors(const nd_encoder *e, const content *c, naming n, const array *const *found, const char *path)
 {
     problems p = { 0 };
     compare_tensors(e, found, &p);
-    find_extra(e, c, found, &p);
+    find_extra(e, c, n, found, &p);
     if (p.n > MOST_TOLD) ndi_text_add(&p.words, "; and %zu more", p.n - MOST_TOLD);
     nd_status status = ndi_text_status(&p.words);
     if (status == ND_OK && p.n > 0) status = ndi_fail(ND_ERR_FORMAT, "%s: does not fit encoder %s: %s", path, e->s.kind->name, p.words.s + 2);
@@ -147,8 +182,9 @@ static nd_status read_tensors(nd_encoder *e, const content *c, const char *path)
 {
     const array **found;
     TRY(NEW(found, (size_t)e->g->n_tensors));
-    for (int i = 0; i < e->g->n_tensors; i++) found[i] = find_array(c, e->g->tensors[i].name);
-    nd_status status = check_tensors(e, c, found, path);
+    const naming n = find_naming(c, e->g);
+    for (int i = 0; i < e->g->n_tensors; i++) found[i] = find_named(c, n, e->g->tensors[i].name);
+    nd_status status = check_tensors(e, c, n, found, path);
     if (status == ND_OK) status = ndi_encoder_allocate(e);
     if (status == ND_OK) status = copy_tensors(e, found, path);
     ndi_free(found);
@@ -265,4 +301,43 @@ nd_status ndi_encoder_open_weights(nd_encoder **encoder, const encoder_kind *kin
     else
         ndi_encoder_free(e);
     return status;
+}
+
+/* ---- recognising ---- */
+
+/* Tensors of an architecture at sizes that do not matter for their names; 0 unless all of them are in the file, and little else in their place. */
+static nd_status count_tensors(const encoder_kind *kind, const content *c, size_t *n)
+{
+    const nd_encoder_options o = { .size = sizeof o, .n_channels = 63, .n_samples = 250, .embed_dim = 512 };
+    nd_encoder *e;
+    *n = 0;
+    nd_status status = ndi_encoder_plan(&e, kind, &o);
+    if (status != ND_OK) return status == ND_ERR_MEMORY ? status : ND_OK;
+    const naming names = find_naming(c, e->g);
+    size_t n_there = 0;
+    for (size_t i = 0; i < c->n_arrays; i++) n_there += in_place(&c->arrays[i], names);
+    bool all = true;
+    for (int i = 0; i < e->g->n_tensors; i++) {
+        const tensor *t = &e->g->tensors[i];
+        const array *a = find_named(c, names, t->name);
+        all = all && (t->counter || (a && a->n_dims == t->n_dims));
+        *n += a != NULL;
+    }
+    if (!all || n_there > 2 * *n) *n = 0;
+    ndi_encoder_free(e);
+    return ND_OK;
+}
+
+nd_status ndi_encoder_recognise(const content *c, const encoder_kind **kind)
+{
+    size_t best = 0, n;
+    *kind = NULL;
+    for (const encoder_kind *const *k = ndi_encoder_kinds; *k; k++) {
+        if (!find_array(c, (*k)->dim_tensor)) continue;
+        TRY(count_tensors(*k, c, &n));
+        if (n <= best) continue;
+        best = n;
+        *kind = *k;
+    }
+    return ND_OK;
 }

@@ -1,5 +1,5 @@
-/* Reads elements of an array that lies in a stream: any numeric type, either byte order, C or Fortran order, into float32 or float64 in C order.
- * Everything goes through slices on the stack, so that reading allocates nothing and may be done by several threads at once. */
+/* Reads elements of an array that lies in a stream: any numeric type, either byte order, any order or strides, into C order, as float32, as float64
+ * or as they are. Everything goes through slices on the stack, so that reading allocates nothing and may be done by several threads at once. */
 #include <string.h>
 
 #include "io/content.h"
@@ -9,8 +9,12 @@ static const bool host_big_endian = __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__;
 
 /* ---- one slice: byte order, then type ---- */
 
-static void swap_bytes(void *bytes, size_t n, size_t size)
+/* Complex numbers are two halves, each with its own byte order. */
+static void swap_bytes(void *bytes, size_t n, dtype type)
 {
+    const bool halves = type == DTYPE_C64 || type == DTYPE_C128;
+    const size_t size = ndi_dtype_size(type) / (halves ? 2 : 1);
+    if (halves) n *= 2;
     if (size == 2)
         for (uint16_t *p = bytes, *end = p + n; p < end; p++) *p = __builtin_bswap16(*p);
     if (size == 4)
@@ -53,15 +57,15 @@ static inline uint8_t truth(uint8_t b) { return b != 0; }
 #define CONVERT(tag, storage, value) \
     case tag: { \
         const storage *x = from; \
-        if (wide) \
+        if (to_type == DTYPE_F64) \
             for (size_t i = 0; i < n; i++) ((double *)to)[i] = (double)value(x[i]); \
         else \
             for (size_t i = 0; i < n; i++) ((float *)to)[i] = (float)value(x[i]); \
         break; \
     }
 
-/* n native elements to double (wide) or float. */
-static void convert(dtype type, const void *restrict from, size_t n, void *restrict to, bool wide)
+/* n native elements to float64 or float32. */
+static void convert(dtype type, const void *restrict from, size_t n, void *restrict to, dtype to_type)
 {
     switch (type) {
         NUMERIC_TYPES(CONVERT)
@@ -69,23 +73,101 @@ static void convert(dtype type, const void *restrict from, size_t n, void *restr
     }
 }
 
+/* n elements of one size, to every step-th place. */
+static void spread(void *restrict to, size_t step, const void *restrict from, size_t n, size_t size)
+{
+#define SPREAD(element) \
+    for (size_t i = 0; i < n; i++) ((element *)to)[i * step] = ((const element *)from)[i]
+    switch (size) {
+    case 1: SPREAD(uint8_t); break;
+    case 2: SPREAD(uint16_t); break;
+    case 4: SPREAD(uint32_t); break;
+    case 8: SPREAD(uint64_t); break;
+    default: /* complex128 */
+        for (size_t i = 0; i < n; i++) memcpy((char *)to + i * step * size, (const char *)from + i * size, size);
+    }
+#undef SPREAD
+}
+
+/* A slice of raw elements becomes what is wanted; the same place serves for both where nothing is converted. */
+static void finish(const array *a, void *slice, size_t n, void *to, dtype as)
+{
+    if (a->big_endian != host_big_endian) swap_bytes(slice, n, a->type);
+    if (a->type != as) convert(a->type, slice, n, to, as);
+}
+
 /* ---- C order ---- */
 
 /* Elements that follow each other in the file. */
-static nd_status read_run(const array *a, size_t first, size_t count, void *values, bool wide)
+static nd_status read_run(const array *a, size_t first, size_t count, void *values, dtype as)
 {
     _Alignas(64) char slice[SLICE_BYTES];
-    const size_t size = ndi_dtype_size(a->type), most = SLICE_BYTES / size, out_size = wide ? sizeof(double) : sizeof(float);
-    const bool direct = a->type == (wide ? DTYPE_F64 : DTYPE_F32), swap = a->big_endian != host_big_endian;
+    const size_t size = ndi_dtype_size(a->type), most = SLICE_BYTES / size, out_size = ndi_dtype_size(as);
+    const bool direct = a->type == as, swap = a->big_endian != host_big_endian;
     while (count > 0) {
         size_t n = count < most || (direct && !swap) ? count : most;
         void *to = direct ? values : slice;
         TRY(ndi_stream_read(a->in, a->at + (uint64_t)first * size, to, n * size));
-        if (swap) swap_bytes(to, n, size);
-        if (!direct) convert(a->type, slice, n, values, wide);
+        finish(a, to, n, values, as);
         values = (char *)values + n * out_size;
         first += n;
         count -= n;
+    }
+    return ND_OK;
+}
+
+/* ---- strides ---- */
+
+/* Where an element in C order stands. */
+typedef struct position {
+    const array *a;
+    size_t index[NDI_MAX_DIMS], place;
+} position;
+
+static position position_of(const array *a, size_t element)
+{
+    position p = { .a = a };
+    for (size_t d = a->n_dims; d-- > 0; element /= a->shape[d]) {
+        p.index[d] = element % a->shape[d];
+        p.place += p.index[d] * a->strides[d];
+    }
+    return p;
+}
+
+static void next_position(position *p)
+{
+    const array *a = p->a;
+    for (size_t d = a->n_dims; d-- > 0;) {
+        p->place += a->strides[d];
+        if (++p->index[d] < a->shape[d]) return;
+        p->place -= a->shape[d] * a->strides[d];
+        p->index[d] = 0;
+    }
+}
+
+/* n elements from the position on, raw: from the mapping `bytes` of the array, or one by one from the stream where there is none. */
+static nd_status gather(position *p, const char *bytes, size_t n, char *to)
+{
+    const size_t size = ndi_dtype_size(p->a->type);
+    for (size_t i = 0; i < n; i++, next_position(p), to += size)
+        if (bytes)
+            memcpy(to, bytes + p->place * size, size);
+        else
+            TRY(ndi_stream_read(p->a->in, p->a->at + (uint64_t)p->place * size, to, size));
+    return ND_OK;
+}
+
+static nd_status read_strided(const array *a, size_t first, size_t count, void *values, dtype as)
+{
+    _Alignas(64) char slice[SLICE_BYTES];
+    const size_t most = SLICE_BYTES / ndi_dtype_size(a->type), out_size = ndi_dtype_size(as);
+    const char *bytes = ndi_stream_map(a->in, a->at, 0);
+    position p = position_of(a, first);
+    for (size_t n; count > 0; count -= n, values = (char *)values + n * out_size) {
+        n = count < most ? count : most;
+        char *to = a->type == as ? values : slice;
+        TRY(gather(&p, bytes, n, to));
+        finish(a, to, n, values, as);
     }
     return ND_OK;
 }
@@ -99,7 +181,8 @@ typedef struct columns {
     size_t index[NDI_MAX_DIMS]; /* of the present column; [0] is not used */
     size_t place;               /* of the present column in C order */
     size_t from, till;          /* elements of the file in `window`, converted */
-    double window[SLICE_BYTES / sizeof(double)];
+    dtype as;
+    _Alignas(64) char window[SLICE_BYTES];
 } columns;
 
 static void next_column(columns *m)
@@ -110,25 +193,26 @@ static void next_column(columns *m)
     for (i = 1; i < m->a->n_dims; i++) m->place = m->place * m->a->shape[i] + m->index[i];
 }
 
-/* Elements from .. till - 1 of the file (no more than a window) as doubles or floats. Short columns are read many at a time. */
-static nd_status look_at(columns *m, size_t from, size_t till, bool wide, const void **values)
+/* Elements from .. till - 1 of the file (no more than a window), converted. Short columns are read many at a time. */
+static nd_status look_at(columns *m, size_t from, size_t till, const void **values)
 {
-    const size_t most = COUNT(m->window), out_size = wide ? sizeof(double) : sizeof(float);
+    const size_t out_size = ndi_dtype_size(m->as), most = SLICE_BYTES / out_size;
     if (from < m->from || till > m->till) {
         size_t n = m->rows <= most / 4 ? most : till - from;
         if (n > m->a->n - from) n = m->a->n - from;
         m->from = m->till = 0;
-        TRY(read_run(m->a, from, n, m->window, wide));
+        TRY(read_run(m->a, from, n, m->window, m->as));
         m->from = from;
         m->till = from + n;
     }
-    *values = (const char *)m->window + (from - m->from) * out_size;
+    *values = m->window + (from - m->from) * out_size;
     return ND_OK;
 }
 
 /* Rows row .. row + n_rows - 1 of every column, of which elements first .. first + count - 1 (C order) are wanted. */
-static nd_status read_rows(columns *m, size_t row, size_t n_rows, size_t first, size_t count, void *values, bool wide)
+static nd_status read_rows(columns *m, size_t row, size_t n_rows, size_t first, size_t count, void *values)
 {
+    const size_t size = ndi_dtype_size(m->as);
     m->place = 0;
     memset(m->index, 0, sizeof m->index);
     for (size_t column = 0; column < m->n; column++, next_column(m)) {
@@ -137,46 +221,46 @@ static nd_status read_rows(columns *m, size_t row, size_t n_rows, size_t first, 
         if ((end - 1) * m->n + m->place >= first + count) end--;
         if (start >= end) continue;
         const void *x;
-        TRY(look_at(m, column * m->rows + start, column * m->rows + end, wide, &x));
-        size_t to = start * m->n + m->place - first;
-        if (wide)
-            for (size_t i = 0; i < end - start; i++) ((double *)values)[to + i * m->n] = ((const double *)x)[i];
-        else
-            for (size_t i = 0; i < end - start; i++) ((float *)values)[to + i * m->n] = ((const float *)x)[i];
+        TRY(look_at(m, column * m->rows + start, column * m->rows + end, &x));
+        const size_t to = start * m->n + m->place - first;
+        spread((char *)values + to * size, m->n, x, end - start, size);
     }
     return ND_OK;
 }
 
-static nd_status read_fortran(const array *a, size_t first, size_t count, void *values, bool wide)
+static nd_status read_fortran(const array *a, size_t first, size_t count, void *values, dtype as)
 {
-    columns m = { .a = a, .rows = a->shape[0], .n = a->n / a->shape[0] };
-    const size_t most = COUNT(m.window), last_row = (first + count - 1) / m.n;
+    columns m = { .a = a, .rows = a->shape[0], .n = a->n / a->shape[0], .as = as };
+    const size_t most = SLICE_BYTES / ndi_dtype_size(as), last_row = (first + count - 1) / m.n;
     for (size_t row = first / m.n; row <= last_row; row += most) {
         size_t n = last_row - row + 1;
         m.from = m.till = 0;
-        TRY(read_rows(&m, row, n < most ? n : most, first, count, values, wide));
+        TRY(read_rows(&m, row, n < most ? n : most, first, count, values));
     }
     return ND_OK;
 }
 
 /* ---- entry points ---- */
 
-static nd_status read_array(const array *a, size_t first, size_t count, void *values, bool wide)
+static nd_status read_array(const array *a, size_t first, size_t count, void *values, dtype as)
 {
-    CHECK(a->type != DTYPE_C64 && a->type != DTYPE_C128, ND_ERR_UNSUPPORTED, "%s: array '%s' holds complex numbers, expected real ones",
-          ndi_stream_name(a->in), a->name);
+    const bool complex_numbers = a->type == DTYPE_C64 || a->type == DTYPE_C128;
+    CHECK(!complex_numbers || a->type == as, ND_ERR_UNSUPPORTED, "%s: array '%s' holds complex numbers, expected real ones", ndi_stream_name(a->in),
+          a->name);
     CHECK(first <= a->n && count <= a->n - first, ND_ERR_ARGUMENT, "%s: array '%s' has %zu elements, got a request for %zu from %zu on",
           ndi_stream_name(a->in), a->name, a->n, count, first);
     if (count == 0) return ND_OK;
-    return a->fortran && a->n_dims > 1 ? read_fortran(a, first, count, values, wide) : read_run(a, first, count, values, wide);
+    if (a->strided) return read_strided(a, first, count, values, as);
+    return ndi_array_is_c_order(a) ? read_run(a, first, count, values, as) : read_fortran(a, first, count, values, as);
 }
 
-nd_status ndi_array_read_f32(const array *a, size_t first, size_t count, float *values) { return read_array(a, first, count, values, false); }
-nd_status ndi_array_read_f64(const array *a, size_t first, size_t count, double *values) { return read_array(a, first, count, values, true); }
+nd_status ndi_array_read_f32(const array *a, size_t first, size_t count, float *values) { return read_array(a, first, count, values, DTYPE_F32); }
+nd_status ndi_array_read_f64(const array *a, size_t first, size_t count, double *values) { return read_array(a, first, count, values, DTYPE_F64); }
+nd_status ndi_array_read_native(const array *a, size_t first, size_t count, void *elements) { return read_array(a, first, count, elements, a->type); }
 
 const float *ndi_array_map_f32(const array *a)
 {
-    if (a->type != DTYPE_F32 || a->big_endian != host_big_endian || (a->fortran && a->n_dims > 1)) return NULL;
+    if (a->type != DTYPE_F32 || a->big_endian != host_big_endian || !ndi_array_is_c_order(a)) return NULL;
     const void *bytes = ndi_stream_map(a->in, a->at, (uint64_t)a->n * sizeof(float));
     return (uintptr_t)bytes % _Alignof(float) == 0 ? bytes : NULL;
 }

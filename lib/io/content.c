@@ -89,27 +89,54 @@ static nd_status make_room(void **list, size_t n, size_t *capacity, size_t size)
     return ND_OK;
 }
 
-nd_status ndi_content_add_array(content *c, const array *a)
+/* Elements of an array and elements of the stream that it spans, false on overflow. They differ only with strides. */
+static bool measure(const array *a, size_t *n, size_t *span)
 {
-    const char *file = ndi_stream_name(a->in);
-    CHECK(a->n_dims <= NDI_MAX_DIMS, ND_ERR_UNSUPPORTED, "%s: array '%s' has %zu dimensions, expected at most %d", file, a->name, a->n_dims,
-          NDI_MAX_DIMS);
-    size_t n = 1, bytes = 0;
-    for (size_t i = 0; i < a->n_dims; i++)
-        if (a->shape[i] == 0) n = 0;
+    size_t step, end = 1;
     bool fits = true;
-    for (size_t i = 0; fits && n && i < a->n_dims; i++) fits = ndi_mul(n, a->shape[i], &n);
-    fits = fits && ndi_mul(n, ndi_dtype_size(a->type), &bytes);
+    *n = 1;
+    *span = 0;
+    for (size_t i = 0; i < a->n_dims; i++)
+        if (a->shape[i] == 0) *n = 0;
+    if (*n == 0) return true;
+    for (size_t i = 0; fits && i < a->n_dims; i++) {
+        fits = ndi_mul(*n, a->shape[i], n);
+        if (a->strided) fits = fits && ndi_mul(a->shape[i] - 1, a->strides[i], &step) && !__builtin_add_overflow(end, step, &end);
+    }
+    *span = a->strided ? end : *n;
+    return fits;
+}
+
+/* The rows of a strided array that are already in C order need no strides; extents of 1 have any. */
+static void drop_strides(array *a)
+{
+    size_t expected = 1;
+    for (size_t i = a->n_dims; i-- > 0; expected *= a->shape[i])
+        if (a->shape[i] != 1 && a->strides[i] != expected) return;
+    a->strided = false;
+}
+
+nd_status ndi_content_add_array(content *c, const array *given)
+{
+    static const size_t most_repeated = (size_t)1 << 26;
+    array a = *given;
+    const char *file = ndi_stream_name(a.in);
+    CHECK(a.n_dims <= NDI_MAX_DIMS, ND_ERR_UNSUPPORTED, "%s: array '%s' has %zu dimensions, expected at most %d", file, a.name, a.n_dims,
+          NDI_MAX_DIMS);
+    size_t span, bytes = 0;
     uint64_t size;
-    TRY(ndi_stream_size(a->in, &size));
-    CHECK(fits && a->at <= size && bytes <= size - a->at, ND_ERR_FORMAT, "%s: array '%s' is said to take %zu x %zu bytes at %llu, got %llu in all",
-          file, a->name, n, ndi_dtype_size(a->type), (unsigned long long)a->at, (unsigned long long)size);
+    TRY(ndi_stream_size(a.in, &size));
+    const bool fits = measure(&a, &a.n, &span) && ndi_mul(span, ndi_dtype_size(a.type), &bytes);
+    CHECK(fits && a.at <= size && bytes <= size - a.at, ND_ERR_FORMAT, "%s: array '%s' is said to take %zu x %zu bytes at %llu, got %llu in all",
+          file, a.name, span, ndi_dtype_size(a.type), (unsigned long long)a.at, (unsigned long long)size);
+    CHECK(a.n <= span || a.n <= most_repeated, ND_ERR_UNSUPPORTED, "%s: array '%s' makes %zu elements of %zu by repeating them, expected at most %zu",
+          file, a.name, a.n, span, most_repeated);
+    if (a.strided) drop_strides(&a);
+    CHECK(!a.strided || ndi_stream_concurrent(a.in), ND_ERR_UNSUPPORTED, "%s: array '%s' is not in C order inside of a packed file: unpack it first",
+          file, a.name);
     TRY(make_room((void **)&c->arrays, c->n_arrays, &c->arrays_capacity, sizeof *c->arrays));
-    const char *name;
-    TRY(ndi_content_text(c, a->name, strlen(a->name), &name));
-    c->arrays[c->n_arrays] = *a;
-    c->arrays[c->n_arrays].name = name;
-    c->arrays[c->n_arrays++].n = n;
+    TRY(ndi_content_text(c, given->name, strlen(given->name), &a.name));
+    c->arrays[c->n_arrays++] = a;
     return ND_OK;
 }
 

@@ -35,11 +35,15 @@ typedef struct array {
     dtype type;
     bool big_endian;
     bool fortran; /* first index fastest */
-    size_t n_dims, shape[NDI_MAX_DIMS];
-    size_t n; /* elements; at + n * size lies inside the stream */
+    bool strided; /* neither order: index i of dimension d stands i * strides[d] elements further; any strides, 0 and overlap included */
+    size_t n_dims, shape[NDI_MAX_DIMS], strides[NDI_MAX_DIMS];
+    size_t n; /* elements; all of them lie inside the stream */
     stream *in;
     uint64_t at;
 } array;
+
+/* The elements stand in the order in which they are read. */
+static inline bool ndi_array_is_c_order(const array *a) { return !a->strided && (!a->fortran || a->n_dims < 2); }
 
 typedef struct texts {
     const char *name;
@@ -76,6 +80,7 @@ nd_status ndi_content_pick(const content *c, const char *name, const array **a);
 /* Elements first .. first + count - 1 in C order, converted. Works in slices of bounded memory; concurrent where the stream is. */
 nd_status ndi_array_read_f32(const array *a, size_t first, size_t count, float *values);
 nd_status ndi_array_read_f64(const array *a, size_t first, size_t count, double *values);
+nd_status ndi_array_read_native(const array *a, size_t first, size_t count, void *elements); /* not converted, in the byte order of this machine */
 
 /* The whole array in place, if it is native float32 in C order, 4-byte aligned, in a stream that maps; NULL otherwise. */
 const float *ndi_array_map_f32(const array *a);

@@ -129,7 +129,7 @@ static nd_status add_body(content *c, header *h)
 {
     numpy_type type;
     TRY(ndi_prefix(ndi_numpy_type(&type, h->descr, h->descr_n), "%s", h->file));
-    if (type.kind == NUMPY_OBJECT) return ndi_pickle_read(c, h->a.in, h->a.at, h->a.name);
+    if (type.kind == NUMPY_OBJECT) return ndi_pickle_read(c, h->a.in, h->a.at, h->a.name, NULL);
     if (!*h->a.name) h->a.name = "data";
     return ndi_numpy_add(c, &type, &h->a);
 }

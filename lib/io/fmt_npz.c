@@ -79,7 +79,7 @@ static nd_status write_array(zip_out *z, const put_array *a)
     size_t n, bytes;
     uint32_t crc = 0;
     const char *descr = ndi_numpy_descr(a->type);
-    CHECK(descr, ND_ERR_UNSUPPORTED, "%s: array '%s': NumPy has no %s", ndi_out_name(z->o), a->name, ndi_dtype_name(a->type));
+    CHECK(descr, ND_ERR_UNSUPPORTED, "%s: array '%s': NumPy has no %s; safetensors has", ndi_out_name(z->o), a->name, ndi_dtype_name(a->type));
     TRY(ndi_put_size(z->o, a, &n, &bytes));
     TRY(begin(z, a->name, descr, a->n_dims, a->shape, bytes, &crc));
     TRY(ndi_put_elements(z->o, a, &crc));

@@ -17,7 +17,7 @@ static int probe(const uint8_t *head, size_t n, const char *extension)
     return named && n > 0 && strchr("(}]c", head[0]) ? 30 : 0;
 }
 
-static nd_status read(content *c, stream *s) { return ndi_pickle_read(c, s, 0, ""); }
+static nd_status read(content *c, stream *s) { return ndi_pickle_read(c, s, 0, "", NULL); }
 
 /* ---- writing: each value is spelled out in the operations that build it ---- */
 

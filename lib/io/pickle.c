@@ -7,16 +7,14 @@
 
 #include "base/bytes.h"
 #include "base/text.h"
+#include "io/pickle_input.h"
 #include "io/pickle_value.h"
 
-enum { BUFFER_BYTES = 32768, SHORT_BYTES = 256, MAX_LINE = 4096 };
+enum { SHORT_BYTES = 256, MAX_LINE = NDI_PICKLE_LINE };
 
 typedef struct machine {
     content *c;
-    stream *s;
-    uint64_t at, size;  /* position of the next byte to take, and of the end */
-    uint64_t buffer_at; /* what the buffer holds: buffer_n bytes from here */
-    size_t buffer_n;
+    const pickle_outside *outside; /* may be NULL */
     value **stack, **memo;
     size_t *marks; /* heights of the stack */
     size_t n, capacity, n_marks, marks_capacity;
@@ -24,61 +22,14 @@ typedef struct machine {
     size_t n_ops;
     bool done;
     arena memory;
-    uint8_t buffer[BUFFER_BYTES];
+    pickle_input in;
 } machine;
 
-static nd_status bad(const machine *m, const char *what)
-{
-    return ndi_fail(ND_ERR_FORMAT, "%s: pickle: %s, at byte %llu", ndi_stream_name(m->s), what, (unsigned long long)m->at);
-}
-
-static nd_status no_memory(const machine *m) { return ndi_fail(ND_ERR_MEMORY, "%s: pickle: out of memory", ndi_stream_name(m->s)); }
-
-/* ---- input ---- */
-
-static nd_status take(machine *m, void *bytes, size_t n)
-{
-    if (n > m->size - m->at) return bad(m, "ends too early");
-    if (n > BUFFER_BYTES) {
-        TRY(ndi_stream_read(m->s, m->at, bytes, n));
-        m->at += n;
-        return ND_OK;
-    }
-    if (m->at < m->buffer_at || m->at + n > m->buffer_at + m->buffer_n) {
-        size_t want = m->size - m->at < BUFFER_BYTES ? (size_t)(m->size - m->at) : BUFFER_BYTES;
-        m->buffer_n = 0;
-        TRY(ndi_stream_read(m->s, m->at, m->buffer, want));
-        m->buffer_at = m->at;
-        m->buffer_n = want;
-    }
-    memcpy(bytes, m->buffer + (m->at - m->buffer_at), n);
-    m->at += n;
-    return ND_OK;
-}
-
-/* A little-endian length of `width` bytes that what is left of the file can hold. */
-static nd_status take_length(machine *m, int width, size_t *n)
-{
-    uint8_t bytes[8] = { 0 };
-    TRY(take(m, bytes, (size_t)width));
-    uint64_t length = ndi_le64(bytes);
-    if (length > m->size - m->at || length > SIZE_MAX / 4) return bad(m, "a length reaches past the end of the file");
-    *n = (size_t)length;
-    return ND_OK;
-}
-
-/* A line of text as the oldest protocols use, without its newline. */
-static nd_status take_line(machine *m, char line[MAX_LINE], size_t *n)
-{
-    for (*n = 0; *n < MAX_LINE; (*n)++) {
-        TRY(take(m, line + *n, 1));
-        if (line[*n] == '\n') {
-            line[*n] = '\0';
-            return ND_OK;
-        }
-    }
-    return bad(m, "a line is too long");
-}
+static nd_status bad(const machine *m, const char *what) { return ndi_pickle_bad(&m->in, what); }
+static nd_status no_memory(const machine *m) { return ndi_fail(ND_ERR_MEMORY, "%s: pickle: out of memory", ndi_stream_name(m->in.s)); }
+static nd_status take(machine *m, void *bytes, size_t n) { return ndi_pickle_take(&m->in, bytes, n); }
+static nd_status take_length(machine *m, int width, size_t *n) { return ndi_pickle_take_length(&m->in, width, n); }
+static nd_status take_line(machine *m, char line[MAX_LINE], size_t *n) { return ndi_pickle_take_line(&m->in, line, n); }
 
 /* ---- values, stack, memo ---- */
 
@@ -191,7 +142,7 @@ static nd_status op_long(machine *m, int width)
     size_t n = 0;
     uint8_t bytes[8] = { 0 };
     TRY(take_length(m, width, &n));
-    CHECK(n <= sizeof bytes, ND_ERR_UNSUPPORTED, "%s: pickle: an integer of %zu bytes, expected at most 8", ndi_stream_name(m->s), n);
+    CHECK(n <= sizeof bytes, ND_ERR_UNSUPPORTED, "%s: pickle: an integer of %zu bytes, expected at most 8", ndi_stream_name(m->in.s), n);
     TRY(take(m, bytes, n));
     value *v = NULL;
     TRY(push_new(m, VALUE_INT, &v));
@@ -232,12 +183,12 @@ static nd_status add_bytes(machine *m, int width, bool is_text)
     TRY(take_length(m, width, &n));
     value *v = NULL;
     TRY(push_new(m, VALUE_BYTES, &v));
-    v->bytes.in = m->s;
-    v->bytes.at = m->at;
+    v->bytes.in = m->in.s;
+    v->bytes.at = m->in.at;
     v->bytes.n = n;
     v->bytes.text = is_text;
     if (n > SHORT_BYTES) {
-        m->at += n;
+        m->in.at += n;
         return ND_OK;
     }
     char *s = ndi_arena_alloc(&m->memory, n + 1);
@@ -397,7 +348,7 @@ static nd_status op_int_line(machine *m, int arg)
         if (line[k] < '0' || line[k] > '9') return bad(m, "an integer is no number");
         const int digit = line[k] - '0';
         CHECK(!__builtin_mul_overflow(i, 10, &i) && !__builtin_add_overflow(i, negative ? -digit : digit, &i), ND_ERR_UNSUPPORTED,
-              "%s: pickle: integer %s, expected one of 64 bits", ndi_stream_name(m->s), line);
+              "%s: pickle: integer %s, expected one of 64 bits", ndi_stream_name(m->in.s), line);
     }
     value *v = NULL;
     TRY(push_new(m, VALUE_INT, &v));
@@ -428,7 +379,8 @@ static nd_status op_text_line(machine *m, int arg)
         s++;
         n -= 2;
     }
-    CHECK(!memchr(s, '\\', n), ND_ERR_UNSUPPORTED, "%s: pickle: protocol 0 string with escapes, expected protocol 2 or later", ndi_stream_name(m->s));
+    CHECK(!memchr(s, '\\', n), ND_ERR_UNSUPPORTED, "%s: pickle: protocol 0 string with escapes, expected protocol 2 or later",
+          ndi_stream_name(m->in.s));
     value *v = NULL;
     TRY(push_new(m, VALUE_TEXT, &v));
     v->bytes.s = ndi_arena_text(&m->memory, s, n);
@@ -436,13 +388,13 @@ static nd_status op_text_line(machine *m, int arg)
     return v->bytes.s ? ND_OK : no_memory(m);
 }
 
-/* ---- operations: NumPy ---- */
+/* ---- operations: NumPy and PyTorch ---- */
 
 static nd_status push_global(machine *m, const char *module, const char *name)
 {
     value *v = NULL;
     TRY(push_new(m, VALUE_GLOBAL, &v));
-    return ndi_pickle_global(ndi_stream_name(m->s), module, name, &v->global);
+    return ndi_pickle_global(ndi_stream_name(m->in.s), module, name, v);
 }
 
 static nd_status op_global(machine *m, int arg)
@@ -475,7 +427,7 @@ static nd_status op_reduce(machine *m, int arg)
     TRY(top(m, VALUE_GLOBAL, &function));
     m->n--;
     TRY(push_new(m, VALUE_NONE, &result));
-    return ndi_pickle_call(m->c, &m->memory, m->s, function->global, arguments, result);
+    return ndi_pickle_call(m->c, &m->memory, m->in.s, function->global, arguments, result);
 }
 
 static nd_status op_build(machine *m, int arg)
@@ -485,7 +437,20 @@ static nd_status op_build(machine *m, int arg)
     TRY(pop(m, &state));
     if (m->n <= floor_of(m)) return bad(m, "takes more from the stack than there is");
     object = m->stack[m->n - 1];
-    return ndi_pickle_build(m->s, object, state);
+    return ndi_pickle_build(m->in.s, object, state);
+}
+
+/* What lies outside of the pickle under a name, as the storages of PyTorch do. */
+static nd_status op_persistent(machine *m, int arg)
+{
+    (void)arg;
+    value *id, *v;
+    CHECK(m->outside, ND_ERR_UNSUPPORTED, "%s: pickle: refers to something outside at byte %llu: only plain data and arrays are read",
+          ndi_stream_name(m->in.s), (unsigned long long)m->in.at);
+    TRY(top(m, VALUE_LIST, &id));
+    m->n--;
+    TRY(push_new(m, VALUE_NONE, &v));
+    return ndi_pickle_storage(&m->memory, m->in.s, m->outside, id, v);
 }
 
 /* ---- operations: the frame around them ---- */
@@ -495,7 +460,7 @@ static nd_status op_protocol(machine *m, int arg)
     (void)arg;
     uint8_t version = 0;
     TRY(take(m, &version, 1));
-    CHECK(version <= 5, ND_ERR_UNSUPPORTED, "%s: pickle: protocol %d, expected at most 5", ndi_stream_name(m->s), version);
+    CHECK(version <= 5, ND_ERR_UNSUPPORTED, "%s: pickle: protocol %d, expected at most 5", ndi_stream_name(m->in.s), version);
     return ND_OK;
 }
 
@@ -515,8 +480,8 @@ static nd_status op_stop(machine *m, int arg)
 static nd_status op_refused(machine *m, int arg)
 {
     (void)arg;
-    return ndi_fail(ND_ERR_UNSUPPORTED, "%s: pickle: an object, a set or a buffer outside at byte %llu: only plain data and NumPy arrays are read",
-                    ndi_stream_name(m->s), (unsigned long long)m->at);
+    return ndi_fail(ND_ERR_UNSUPPORTED, "%s: pickle: an object, a set or a buffer outside at byte %llu: only plain data and arrays are read",
+                    ndi_stream_name(m->in.s), (unsigned long long)m->in.at);
 }
 
 typedef struct operation {
@@ -579,18 +544,18 @@ static const operation operations[256] = {
     ['g'] = { op_get, 0 },
     ['h'] = { op_get, 1 },
     ['j'] = { op_get, 4 },
-    /* NumPy */
+    /* NumPy and PyTorch */
     ['c'] = { op_global, 0 },
     [0x93] = { op_stack_global, 0 },
     ['R'] = { op_reduce, 0 },
     ['b'] = { op_build, 0 },
-    /* instances, persistent ids, sets, extension codes, buffers kept elsewhere */
+    ['Q'] = { op_persistent, 0 },
+    /* instances, persistent ids as text, sets, extension codes, buffers kept elsewhere */
     ['i'] = { op_refused, 0 },
     ['o'] = { op_refused, 0 },
     [0x81] = { op_refused, 0 },
     [0x92] = { op_refused, 0 },
     ['P'] = { op_refused, 0 },
-    ['Q'] = { op_refused, 0 },
     [0x8f] = { op_refused, 0 },
     [0x90] = { op_refused, 0 },
     [0x91] = { op_refused, 0 },
@@ -613,17 +578,18 @@ static nd_status run(machine *m)
     return m->n == 1 && m->n_marks == 0 ? ND_OK : bad(m, "ends with other than one value on the stack");
 }
 
-nd_status ndi_pickle_read(content *c, stream *s, uint64_t at, const char *name)
+nd_status ndi_pickle_read(content *c, stream *s, uint64_t at, const char *name, const pickle_outside *outside)
 {
     machine *m;
     TRY(NEW(m, 1));
     m->c = c;
-    m->s = s;
-    m->at = at;
-    nd_status status = ndi_stream_size(s, &m->size);
-    if (status == ND_OK && at > m->size) status = bad(m, "is missing");
+    m->outside = outside;
+    m->in.s = s;
+    m->in.at = at;
+    nd_status status = ndi_stream_size(s, &m->in.size);
+    if (status == ND_OK && at > m->in.size) status = bad(m, "is missing");
     if (status == ND_OK) status = run(m);
-    if (status == ND_OK) status = ndi_pickle_content(c, m->stack[0], ndi_stream_name(s), name, m->n_ops);
+    if (status == ND_OK) status = ndi_pickle_content(c, m->stack[0], ndi_stream_name(s), name, outside ? "." : "/", m->n_ops);
     ndi_free(m->stack);
     ndi_free(m->memo);
     ndi_free(m->marks);

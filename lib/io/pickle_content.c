@@ -9,7 +9,7 @@ enum { MAX_DEPTH = 64, MAX_NAME = 1024 };
 
 typedef struct walk {
     content *c;
-    const char *file;
+    const char *file, *separator;
     size_t left; /* values that may still be visited */
 } walk;
 
@@ -64,6 +64,13 @@ static nd_status add_single_text(walk *w, const value *v, const char *name)
     const char **copy;
     TRY(ndi_content_add_texts(w->c, or_data(name), 1, false, &copy));
     return add_text(w, v, copy);
+}
+
+static nd_status add_type_name(walk *w, const torch_type *t, const char *name)
+{
+    const char **copy;
+    TRY(ndi_content_add_texts(w->c, or_data(name), 1, false, &copy));
+    return ndi_content_text(w->c, t->name, strlen(t->name), copy);
 }
 
 static nd_status add_texts(walk *w, const value *v, const char *name)
@@ -177,20 +184,27 @@ static nd_status add_bytes(walk *w, const value *v, const char *name)
     return ndi_content_add_array(w->c, &a);
 }
 
+static nd_status add_tensor(walk *w, const array *tensor, const char *name)
+{
+    array a = *tensor;
+    a.name = or_data(name);
+    return ndi_content_add_array(w->c, &a);
+}
+
 /* ---- names ---- */
 
 static nd_status key_name(walk *w, const value *key, const char *prefix, char name[MAX_NAME])
 {
-    const char *slash = *prefix ? "/" : "";
+    const char *separator = *prefix ? w->separator : "";
     const bool short_text = (key->kind == VALUE_TEXT || key->kind == VALUE_BYTES) && key->bytes.s;
     CHECK(short_text || key->kind == VALUE_INT || key->kind == VALUE_BOOL, ND_ERR_UNSUPPORTED,
           "%s: pickle: a dict has a key that is neither text nor an integer", w->file);
     CHECK(!short_text || strlen(prefix) + key->bytes.n + 2 <= MAX_NAME, ND_ERR_UNSUPPORTED, "%s: pickle: a dict has a key of more than %d bytes",
           w->file, MAX_NAME);
     if (short_text)
-        ndi_format(name, MAX_NAME, "%s%s%.*s", prefix, slash, (int)key->bytes.n, key->bytes.s);
+        ndi_format(name, MAX_NAME, "%s%s%.*s", prefix, separator, (int)key->bytes.n, key->bytes.s);
     else
-        ndi_format(name, MAX_NAME, "%s%s%lld", prefix, slash, (long long)key->i);
+        ndi_format(name, MAX_NAME, "%s%s%lld", prefix, separator, (long long)key->i);
     return ND_OK;
 }
 
@@ -213,7 +227,7 @@ static nd_status add_list(walk *w, const value *v, const char *prefix, size_t de
     char name[MAX_NAME];
     for (size_t i = 0; i < v->list.n; i++) {
         CHECK(strlen(prefix) < MAX_NAME - 24, ND_ERR_UNSUPPORTED, "%s: pickle: names are longer than %d bytes", w->file, MAX_NAME);
-        ndi_format(name, sizeof name, "%s%s%zu", prefix, *prefix ? "/" : "", i);
+        ndi_format(name, sizeof name, "%s%s%zu", prefix, *prefix ? w->separator : "", i);
         TRY(add(w, v->list.items[i], name, depth));
     }
     return ND_OK;
@@ -234,15 +248,18 @@ static nd_status add(walk *w, const value *v, const char *name, size_t depth)
     case VALUE_LIST: return add_list(w, v, name, depth + 1);
     case VALUE_DICT: return add_dict(w, v, name, depth + 1);
     case VALUE_ARRAY: return add_array(w, v->array, name, depth + 1);
+    case VALUE_STORAGE:
+    case VALUE_TENSOR: return add_tensor(w, v->tensor, name);
+    case VALUE_TORCH: return add_type_name(w, v->torch, name);
     case VALUE_GLOBAL:
     case VALUE_TYPE: break;
     }
     return ndi_fail(ND_ERR_UNSUPPORTED, "%s: pickle: '%s' is a function or a type, expected data", w->file, name);
 }
 
-nd_status ndi_pickle_content(content *c, const value *top, const char *file, const char *name, size_t work)
+nd_status ndi_pickle_content(content *c, const value *top, const char *file, const char *name, const char *separator, size_t work)
 {
     static const size_t sharing = 16, always = 65536;
-    walk w = { .c = c, .file = file, .left = work < SIZE_MAX / (2 * sharing) ? work * sharing + always : SIZE_MAX };
+    walk w = { .c = c, .file = file, .separator = separator, .left = work < SIZE_MAX / (2 * sharing) ? work * sharing + always : SIZE_MAX };
     return add(&w, top, name, 0);
 }

@@ -7,6 +7,7 @@ import os
 import pickle
 import struct
 import sys
+import zipfile
 
 import numpy as np
 
@@ -32,6 +33,42 @@ def safetensors(tensors, metadata=None):
         data += content
     text = json.dumps(header).encode()
     return struct.pack("<Q", len(text)) + text + data
+
+
+def torch_int(n):
+    return b"J" + struct.pack("<i", n)
+
+
+def torch_tensor(storage, key, elements, offset, shape, strides):
+    """torch._utils._rebuild_tensor_v2 of a view of a storage, as the operations of a pickle."""
+    numbers = lambda values: b"(" + b"".join(map(torch_int, values)) + b"t"
+    return (b"ctorch._utils\n_rebuild_tensor_v2\n((U\x07storagectorch\n" + storage + b"\nU" + bytes([len(key)]) + key + b"U\x03cpu" + torch_int(elements) + b"tQ"
+            + torch_int(offset) + numbers(shape) + numbers(strides) + b"\x89ccollections\nOrderedDict\n)RtR")
+
+
+def torch_archive(objects, storages, compression=zipfile.ZIP_STORED, more={}):
+    """What torch.save() writes: a dict of names and operations, and the bytes of the storages."""
+    f = io.BytesIO()
+    pairs = b"".join(b"U" + bytes([len(name)]) + name + value for name, value in objects.items())
+    with zipfile.ZipFile(f, "w", compression) as z:
+        z.writestr("a/data.pkl", b"\x80\x02ccollections\nOrderedDict\n)R(" + pairs + b"u}U\x09_metadataK\x01sb.")
+        for name, data in {"byteorder": b"little", **more, **{f"data/{i}": data for i, data in enumerate(storages)}, "version": b"3\n"}.items():
+            z.writestr("a/" + name, data)
+    return f.getvalue()
+
+
+def encoder_files(folder):
+    """Of the linear encoder, 2 channels x 90 samples -> 2: its own file, plain weights, a checkpoint; and hyper-parameters. The first byte says which."""
+    weight, bias = ("F32", [2, 180], bytes(1440)), ("F32", [2], bytes(8))
+    about = {"neurodecode.kind": "encoder", "neurodecode.version": "0.1.0", "encoder": "ridge", "params": "penalty=1", "n_channels": "2", "n_samples": "90", "embed_dim": "2",
+             "encoder.metadata": "{}"}
+    checkpoint = {b"module.linear.weight": torch_tensor(b"FloatStorage", b"0", 360, 0, (2, 180), (1, 2)), b"module.linear.bias": torch_tensor(b"HalfStorage", b"1", 2, 0, (2,), (1,)),
+                  b"epoch": b"K\x05"}
+    save(folder, "own", b"\1" + safetensors({"linear.weight": weight, "linear.bias": bias}, about))
+    save(folder, "weights", b"\1" + safetensors({"state/linear.weight": weight, "state/linear.bias": bias}))
+    save(folder, "checkpoint", b"\1" + torch_archive(checkpoint, [bytes(1440), bytes(4)]))
+    for i, text in enumerate([b"recipe=reference", b"maps=3 kernel=5, pool=4 stride=2 dropout=.25 repr=1", b"penalty=1e3"]):
+        save(folder, f"params-{i}", b"\0" + text)
 
 
 def main(folder):
@@ -60,6 +97,17 @@ def main(folder):
     save(f"{folder}/safetensors", "types", safetensors({
         "a": ("F32", [2, 2], bytes(16)), "b": ("BF16", [3], b"\x80\x3f" * 3), "c": ("BOOL", [2], b"\0\1"), "d": ("I64", [], bytes(8)), "e": ("F16", [1], b"\0\x3c")}, {"k": "v"}))
     save(f"{folder}/safetensors", "texts", safetensors({"names": ("U8", [4], b"a\0b\0")}, {"neurodecode.texts": json.dumps({"names": "list"})}))
+    ramp = np.arange(12, dtype="f4").tobytes()
+    views = {b"plain": torch_tensor(b"FloatStorage", b"0", 12, 0, (3, 4), (4, 1)), b"turned": torch_tensor(b"FloatStorage", b"0", 12, 1, (2, 3), (1, 4)),
+             b"again": torch_tensor(b"FloatStorage", b"0", 12, 11, (5,), (0,)), b"half": torch_tensor(b"BFloat16Storage", b"1", 3, 0, (3,), (1,)), b"n": b"K\x05", b"t": b"U\x01x"}
+    save(f"{folder}/torch", "stored", torch_archive(views, [ramp, bytes(6)]))
+    save(f"{folder}/torch", "deflated", torch_archive({b"x": views[b"plain"]}, [ramp], zipfile.ZIP_DEFLATED))
+    save(f"{folder}/torch", "big", torch_archive({b"x": views[b"turned"]}, [ramp], more={"byteorder": b"big"}))
+    save(f"{folder}/torch", "calls", torch_archive({b"p": b"ctorch._utils\n_rebuild_parameter\n(" + views[b"plain"] + b"\x88NtR", b"d": b"ctorch\ndevice\n(U\x04cudaK\x01tR",
+                                                    b"s": b"ctorch\nSize\n(K\x01K\x02t\x85R", b"t": b"ctorch\nfloat16\n"}, [ramp]))
+    save(f"{folder}/torch", "script", torch_archive({}, [], more={"constants.pkl": b"\x80\x02)."}))
+    save(f"{folder}/torch", "legacy", bytes.fromhex("80028a0a6cfc9c46f9206aa850192e") + b"\x80\x02M\xe9\x03.")
+    encoder_files(f"{folder}/encoder")
     save(f"{folder}/csv", "table", b'name,x,y\r\n"a ""b""",1,2.5\r\nc,NA,-3e5\r\n')
     save(f"{folder}/csv", "index", b",0,1\n0,1.5,2\n1,3,4\n")
     save(f"{folder}/csv", "tabs", b"a\tb\n1\t2\n")

@@ -9,6 +9,9 @@ describe(path) = written_text() do buffer, capacity, needed
     ccall(symbol(:nd_file_describe), Int32, (Cstring, Ptr{UInt8}, Csize_t, Ptr{Csize_t}), path, buffer, capacity, needed)
 end
 
+"""Writes everything in a file, such as a PyTorch checkpoint, as .npz, .safetensors or .pickle: names and types are kept."""
+convert_file(from, to) = check(ccall(symbol(:nd_file_convert), Int32, (Cstring, Cstring), from, to))
+
 """One numeric array of a file as Float32, its dimensions in reverse order."""
 function read_array(path; variable=nothing)
     shape, n_dims = zeros(Csize_t, 8), Ref{Csize_t}(8)

@@ -14,7 +14,7 @@ from .errors import (
     ArgumentError, CancelledError, FileError, FormatError, InternalError, NeurodecodeError, NumericError, OutOfMemoryError,
     SmallBufferError, StateError, UnsupportedError,
 )
-from .file import FormatInfo, describe, formats, read_array, write_array
+from .file import FormatInfo, convert_file, describe, formats, read_array, write_array
 from .loss import Evaluation, Loss
 from .progress import Progress, set_log
 from .retrieval import Comparison, Estimate, Found, KWay, Metrics, Retrieval, compare, k_way, metrics, report, top_k

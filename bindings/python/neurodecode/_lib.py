@@ -237,6 +237,7 @@ FUNCTIONS = {  # name: (result, arguments)
     "nd_set_log": (nd_status, (c_int32, nd_log_fn, c_void_p)),
 
     "nd_format_get_info": (nd_status, (c_size_t, POINTER(nd_format_info))),
+    "nd_file_convert": (nd_status, (TEXT, TEXT)),
     "nd_file_describe": (nd_status, (TEXT, TEXT, c_size_t, SIZES)),
     "nd_array_read": (nd_status, (TEXT, TEXT, SIZES, SIZES, FLOATS, c_size_t)),
     "nd_array_write": (nd_status, (TEXT, FLOATS, SIZES, c_size_t)),

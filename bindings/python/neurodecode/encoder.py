@@ -82,7 +82,7 @@ class Encoder(Handle):
 
     @classmethod
     def open_weights(cls, kind, file, **keywords):
-        """Opens weights without metadata: a PyTorch state dict in .safetensors, .npz or a pickled dict. The options n_channels and
+        """Opens weights without metadata: a PyTorch state dict in a checkpoint (.pth), .safetensors, .npz or a pickled dict. The options n_channels and
         n_samples are needed."""
         return cls._made(lib.nd_encoder_open_weights, text(kind), path(file), options(nd_encoder_options, keywords))
 

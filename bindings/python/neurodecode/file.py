@@ -15,9 +15,14 @@ def formats():
 
 
 def describe(file):
-    """What is in a file of any supported format, a dict: path, format, bytes, arrays (name, dtype, shape, order), text, kind, metadata.
-    Loads no array."""
+    """What is in a file of any supported format, a dict: path, format, bytes, arrays (name, dtype, shape, order, value of a scalar), text, kind, metadata,
+    resembles. Loads no array."""
     return written_json(lib.nd_file_describe, path(file))
+
+
+def convert_file(source, target):
+    """Writes everything in a file, such as a PyTorch checkpoint, as .npz, .safetensors or .pickle: names and types are kept."""
+    lib.nd_file_convert(path(source), path(target))
 
 
 def read_array(file, variable=None):

@@ -117,6 +117,10 @@ class Encoders(Folder):
         again = nd.Encoder.open_weights("nice", self.folder / "weights.npz", n_channels=17, n_samples=100)
         trials = noise(2, 17, 100)
         np.testing.assert_array_equal(again.embed(trials), self.encoder.embed(trials))
+        self.assertEqual(nd.describe(self.folder / "weights.npz")["resembles"], "nice")
+        nd.convert_file(self.folder / "weights.npz", self.folder / "weights.safetensors")
+        name = self.encoder.tensors[0].name
+        np.testing.assert_array_equal(nd.read_array(self.folder / "weights.safetensors", name), self.encoder.values(name))
 
 
 class People(Folder):

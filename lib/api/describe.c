@@ -1,0 +1,90 @@
+/* What is in a file, as JSON. */
+#include <math.h>
+#include <string.h>
+
+#include "api/handle.h"
+#include "encoders/encoder.h"
+#include "io/json.h"
+#include "neurodecode/file.h"
+
+static nd_status describe_array(json_t *list, const array *a)
+{
+    json_t *entry = json_object();
+    TRY(ndi_json_append(list, entry));
+    TRY(ndi_json_set(entry, "name", json_string(a->name)));
+    TRY(ndi_json_set(entry, "dtype", json_string(ndi_dtype_name(a->type))));
+    json_t *extents = json_array();
+    TRY(ndi_json_set(entry, "shape", extents));
+    for (size_t i = 0; i < a->n_dims; i++) TRY(ndi_json_append(extents, json_integer((json_int_t)a->shape[i])));
+    TRY(ndi_json_set(entry, "order", json_string(a->strided ? "strided" : a->fortran ? "F" : "C")));
+    double x;
+    const bool shown = a->n_dims == 0 && ndi_array_read_f64(a, 0, 1, &x) == ND_OK && isfinite(x);
+    return shown ? ndi_json_set(entry, "value", json_real(x)) : ND_OK;
+}
+
+static nd_status describe_texts(json_t *object, const texts *t)
+{
+    if (!t->list) return ndi_json_set(object, t->name, json_string(t->items[0]));
+    json_t *list = json_array();
+    TRY(ndi_json_set(object, t->name, list));
+    for (size_t i = 0; i < t->n; i++) TRY(ndi_json_append(list, json_string(t->items[i])));
+    return ND_OK;
+}
+
+/* Files of this library say in their metadata what they are. */
+static nd_status describe_metadata(json_t *about, const content *c, const char *path)
+{
+    static const char *const kinds[] = { "dataset", "bank", "encoder", "trainer" };
+    if (!c->metadata) return ND_OK;
+    json_t *metadata;
+    TRY(ndi_json_parse(&metadata, c->metadata, strlen(c->metadata), path));
+    TRY(ndi_json_set(about, "metadata", metadata));
+    const char *kind = json_string_value(json_object_get(metadata, "neurodecode.kind"));
+    for (size_t i = 0; kind && i < COUNT(kinds); i++)
+        if (strcmp(kind, kinds[i]) == 0) return ndi_json_set(about, "kind", json_string(kind));
+    return ND_OK;
+}
+
+/* Weights of other programs may be those of an encoder of the table. */
+static nd_status describe_weights(json_t *about, const content *c)
+{
+    const encoder_kind *kind;
+    if (json_object_get(about, "kind")) return ND_OK;
+    TRY(ndi_encoder_recognise(c, &kind));
+    return kind ? ndi_json_set(about, "resembles", json_string(kind->name)) : ND_OK;
+}
+
+static nd_status describe(json_t *about, content *c, const char *path)
+{
+    uint64_t bytes;
+    const char *shown; /* JSON is UTF-8, names of files need not be */
+    TRY(ndi_content_text(c, path, strlen(path), &shown));
+    json_t *arrays = json_array();
+    TRY(ndi_json_set(about, "arrays", arrays));
+    json_t *named = json_object();
+    TRY(ndi_json_set(about, "text", named));
+    TRY(ndi_json_set(about, "path", json_string(shown)));
+    TRY(ndi_json_set(about, "format", json_string(c->format)));
+    TRY(ndi_stream_size(c->streams[0], &bytes));
+    TRY(ndi_json_set(about, "bytes", json_integer((json_int_t)bytes)));
+    for (size_t i = 0; i < c->n_arrays; i++) TRY(describe_array(arrays, &c->arrays[i]));
+    for (size_t i = 0; i < c->n_texts; i++) TRY(describe_texts(named, &c->texts[i]));
+    TRY(describe_metadata(about, c, path));
+    return describe_weights(about, c);
+}
+
+nd_status nd_file_describe(const char *path, char *json, size_t capacity, size_t *needed)
+{
+    REQUIRE(path);
+    content *c;
+    text t = { 0 };
+    TRY(ndi_content_open(&c, path));
+    json_t *about = json_object();
+    nd_status status = about ? describe(about, c, path) : ndi_fail(ND_ERR_MEMORY, "nd_file_describe: out of memory");
+    if (status == ND_OK) status = ndi_json_dump(about, &t);
+    if (status == ND_OK) status = ndi_text_out(t.s, json, capacity, needed);
+    ndi_text_free(&t);
+    json_decref(about);
+    ndi_content_free(c);
+    return status;
+}
