@@ -5,17 +5,10 @@
 #include <jansson.h>
 #include <stdatomic.h>
 
-#include "base/text.h"
+#include "base/params.h"
 #include "data/dataset.h"
 #include "neurodecode/encoder.h"
 #include "nn/graph.h"
-
-typedef struct param {
-    const char *name;
-    bool whole;
-    double value, reference, min, max;
-    const char *meaning;
-} param;
 
 enum { NDI_MAX_PARAMS = 24 };
 
@@ -85,6 +78,7 @@ nd_status ndi_encoder_open_weights(nd_encoder **e, const encoder_kind *kind, con
 /* embed.c */
 nd_status ndi_encoder_embed(const nd_encoder *e, const float *x, const int32_t *subjects, size_t n, float *embeddings); /* subjects NULL = unknown */
 nd_status ndi_encoder_embed_dataset(const nd_encoder *e, const nd_dataset *d, float *embeddings, size_t capacity, nd_progress_fn progress, void *user);
+nd_status ndi_encoder_embed_bank(const nd_encoder *e, const nd_bank *bank, nd_bank **projected); /* embed_bank.c */
 void ndi_session_free(struct session *s);
 nd_status ndi_encoder_check_dataset(const nd_encoder *e, const nd_dataset *d); /* channels, samples, rate, window, normalisation */
 

@@ -1,12 +1,12 @@
-/* The table of architectures, and their hyper-parameters as text. */
+/* The table of architectures, and their hyper-parameters. */
 #include <math.h>
 #include <string.h>
 
 #include "encoders/encoder.h"
 
-extern const encoder_kind ndi_encoder_nice, ndi_encoder_ridge;
+extern const encoder_kind ndi_encoder_linear, ndi_encoder_nice, ndi_encoder_ridge;
 
-const encoder_kind *const ndi_encoder_kinds[] = { &ndi_encoder_nice, &ndi_encoder_ridge, NULL };
+const encoder_kind *const ndi_encoder_kinds[] = { &ndi_encoder_nice, &ndi_encoder_ridge, &ndi_encoder_linear, NULL };
 
 nd_status ndi_encoder_kind_find(const char *name, const encoder_kind **kind)
 {
@@ -31,55 +31,11 @@ double ndi_get(const spec *s, const char *name)
     return NAN; /* a build() that asks for a name its table lacks: every size check fails on it */
 }
 
-static nd_status unknown_param(const encoder_kind *kind, const char *word, size_t n)
-{
-    text names = { 0 };
-    for (size_t i = 0; i < kind->n_params; i++) ndi_text_add(&names, " %s", kind->params[i].name);
-    nd_status status = ndi_fail(ND_ERR_ARGUMENT, "%s: no hyper-parameter '%.*s'; there are recipe%s", kind->name, (int)(n < 64 ? n : 64), word, names.s ? names.s : "");
-    ndi_text_free(&names);
-    return status;
-}
-
-static nd_status set_param(spec *s, const char *name, size_t n, const char *value, size_t n_value)
-{
-    const encoder_kind *kind = s->kind;
-    int shown = (int)(n_value < 64 ? n_value : 64);
-    if (n == 6 && memcmp(name, "recipe", 6) == 0) {
-        bool reference = n_value == 9 && memcmp(value, "reference", 9) == 0;
-        CHECK(reference || (n_value == 7 && memcmp(value, "default", 7) == 0), ND_ERR_ARGUMENT, "%s: recipe: got '%.*s', expected default or reference", kind->name, shown,
-              value);
-        for (size_t i = 0; i < kind->n_params; i++) s->values[i] = reference ? kind->params[i].reference : kind->params[i].value;
-        return ND_OK;
-    }
-    size_t i = 0;
-    while (i < kind->n_params && (strlen(kind->params[i].name) != n || memcmp(kind->params[i].name, name, n) != 0)) i++;
-    if (i == kind->n_params) return unknown_param(kind, name, n);
-    const param *p = &kind->params[i];
-    double x;
-    CHECK(ndi_parse_double(value, value + n_value, &x), ND_ERR_ARGUMENT, "%s: %s: got '%.*s', expected a number", kind->name, p->name, shown, value);
-    CHECK(x >= p->min && x <= p->max, ND_ERR_ARGUMENT, "%s: %s: got %g, expected %g to %g", kind->name, p->name, x, p->min, p->max);
-    CHECK(!p->whole || x == floor(x), ND_ERR_ARGUMENT, "%s: %s: got %g, expected a whole number", kind->name, p->name, x);
-    s->values[i] = x;
-    s->given[i] = true;
-    return ND_OK;
-}
-
 nd_status ndi_spec_parse(spec *s, const encoder_kind *kind, const char *list)
 {
     memset(s, 0, sizeof *s);
     s->kind = kind;
-    for (size_t i = 0; i < kind->n_params; i++) s->values[i] = kind->params[i].value;
-    const char *word;
-    size_t n;
-    while (list && ndi_next_word(&list, &word, &n)) {
-        const char *equals = memchr(word, '=', n);
-        CHECK(equals, ND_ERR_ARGUMENT, "%s: hyper-parameters: got '%.*s', expected name=value", kind->name, (int)(n < 64 ? n : 64), word);
-        TRY(set_param(s, word, (size_t)(equals - word), equals + 1, n - (size_t)(equals - word) - 1));
-    }
-    return ND_OK;
+    return ndi_params_parse(kind->name, kind->params, kind->n_params, list, s->values, s->given);
 }
 
-void ndi_spec_format(const spec *s, text *t)
-{
-    for (size_t i = 0; i < s->kind->n_params; i++) ndi_text_add(t, "%s%s=%.17g", i ? " " : "", s->kind->params[i].name, s->values[i]);
-}
+void ndi_spec_format(const spec *s, text *t) { ndi_params_format(s->kind->params, s->kind->n_params, s->values, t); }
