@@ -71,6 +71,7 @@ nd_status ndi_cross_embed(const encoder_kind *kind, const nd_dataset *dataset, c
     size_t n = ndi_dataset_trials(dataset), dim = ndi_bank_dim(bank, 0), n_groups;
     cross c = { .kind = kind, .dataset = dataset, .bank = bank, .eo = eo, .lo = lo, .to = to };
     CHECK(to->checkpoint == NULL, ND_ERR_ARGUMENT, "cross: a checkpoint file serves one training, not one per fold");
+    CHECK(to->projector == NULL, ND_ERR_ARGUMENT, "cross: a projector would give every fold a space of its own; cross-validate without one");
     CHECK(capacity / dim >= n, ND_ERR_BUFFER, "cross: room for %zu numbers, need %zu x %zu", capacity, n, dim);
     nd_status status = NEW(c.group_of, n + 1);
     if (status != ND_OK) return status;

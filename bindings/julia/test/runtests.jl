@@ -39,6 +39,10 @@ const nd = Neurodecode
         @test length(ranks) == 20 && all(1 .<= ranks .<= 20)
         @test 0 <= top_k(ranks, 20, 5).value <= 1
         @test size(embed(encoder, nd.data(test))) == (16, 20)
+        projector = Encoder("linear"; n_channels=16, n_samples=1, embed_dim=16)
+        run!(Trainer(encoder, Loss(), training, targets; epochs=1, batch_size=8, projector=projector, augment="shift=2", optimiser=1))
+        @test size(nd.vectors(embed(projector, targets))) == (16, 60)
+        @test isempty(nd.encoder_params("linear")) && nd.augmentations()[1].name == "shift"
         close(training)
         @test_throws ArgumentError info(training)
     end
