@@ -58,6 +58,7 @@ static void off_by_default(void **state)
         r[k].o.augment = k ? "shift=0 smooth_width=5" : NULL;
         OK(nd_test_start(&r[k], &w, 0));
         OK(nd_trainer_run(r[k].t, NULL, NULL));
+        assert_null(r[k].t->o.augment); /* in checkpoints and metadata both are none */
     }
     nd_test_same_weights(&r[0], &r[1]);
     for (int k = 0; k < 2; k++) nd_test_end(&r[k]);

@@ -67,7 +67,7 @@ typedef struct nd_train_options {
     const char *augment;         /**< changes to the trials of each training batch, "shift=5 noise=0.1", see nd_augmentation_get_info(); NULL = none, the default */
     nd_encoder *projector;       /**< a second, small encoder on the image side, trained together with the first: from the bank's vectors (n_channels = their length, n_samples = 1) into the same
                                       embed_dim. The trainer keeps a reference. NULL = none, the default: the targets are the bank's vectors as they are */
-    int32_t optimiser;           /**< ND_OPTIMISER_...; default #ND_OPTIMISER_ADAMW. Follows the temperature, where that is learned, too */
+    int32_t optimiser;           /**< ND_OPTIMISER_...; default #ND_OPTIMISER_ADAMW. A temperature that is learned follows it too */
     int32_t nesterov;            /**< 1 = Nesterov's momentum, p <- p - lr (x + momentum v), for #ND_OPTIMISER_SGD; default 0 */
 } nd_train_options;
 

@@ -95,6 +95,13 @@ static void (*const steps[NDI_AUGMENTATIONS])(const job *j) = {
     [NDI_SHIFT] = shift, [NDI_SMOOTH] = smooth, [NDI_NOISE] = noise, [NDI_CHANNEL_DROPOUT] = channel_dropout
 };
 
+bool ndi_augment_any(const augment *a)
+{
+    bool any = a->values[NDI_MIXCO] > 0;
+    for (size_t i = 0; i < NDI_AUGMENTATIONS; i++) any |= steps[i] && a->values[i] > 0;
+    return any;
+}
+
 void ndi_augment_trial(const augment *a, uint32_t step, size_t place, float *x, float *row)
 {
     for (size_t i = 0; i < NDI_AUGMENTATIONS; i++)

@@ -17,6 +17,8 @@ typedef struct augment {
 
 nd_status ndi_augment_parse(augment *a, const char *list); /* "shift=5 noise=0.1"; NULL = none */
 
+bool ndi_augment_any(const augment *a); /* is anything switched on? */
+
 /* Changes the trial x at `place` of the batch of `step` by everything but mixing. `row` is room for its samples of one channel. */
 void ndi_augment_trial(const augment *a, uint32_t step, size_t place, float *x, float *row);
 

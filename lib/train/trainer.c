@@ -188,7 +188,7 @@ static nd_status take_options(nd_trainer *t, const nd_train_options *o)
     t->augment.seed = o->seed;
     t->augment.channels = t->encoder->s.channels;
     t->augment.samples = t->encoder->s.samples;
-    if (o->augment) ndi_params_format(ndi_augmentations, NDI_AUGMENTATIONS, t->augment.values, &t->augmented);
+    if (ndi_augment_any(&t->augment)) ndi_params_format(ndi_augmentations, NDI_AUGMENTATIONS, t->augment.values, &t->augmented);
     if (o->checkpoint) t->checkpoint = ndi_strdup(o->checkpoint);
     if (o->no_decay) t->no_decay = ndi_strdup(o->no_decay);
     CHECK((t->checkpoint || !o->checkpoint) && (t->no_decay || !o->no_decay) && !t->augmented.failed, ND_ERR_MEMORY, "train: out of memory");
