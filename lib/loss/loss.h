@@ -35,8 +35,9 @@ typedef struct loss_call {
 
 typedef struct loss_kind {
     const char *name, *title;
+    bool mixes;                  /* knows mixtures */
+    bool biased;                 /* has a bias, learned together with the temperature */
     void (*evaluate)(const nd_loss_options *o, loss_space *s, loss_call *c);
-    bool learns_bias;            /* where the temperature is learned, the bias is too */
 } loss_kind;
 
 extern const loss_kind *const ndi_loss_kinds[]; /* NULL-terminated */

@@ -85,7 +85,7 @@ static void learn(nd_trainer *t, const rule *r, const loss_call *c)
     learned *scale = &t->at.log_scale, *bias = &t->at.bias;
     r->kind->number(r, c->grad_log_scale, &scale->value, scale->moments);
     scale->value = scale->value < min_log_scale ? min_log_scale : scale->value > max_log_scale ? max_log_scale : scale->value;
-    if (t->loss->kind->learns_bias) r->kind->number(r, c->grad_bias, &bias->value, bias->moments);
+    if (t->loss->kind->biased) r->kind->number(r, c->grad_bias, &bias->value, bias->moments);
     t->loss->log_scale = scale->value;
     t->loss->bias = bias->value;
 }

@@ -154,8 +154,8 @@ static nd_status create_networks(nd_trainer *t, size_t most)
 static nd_status create_mixtures(nd_trainer *t, size_t size)
 {
     if (t->augment.values[NDI_MIXCO] == 0) return ND_OK;
-    CHECK(strcmp(t->loss->kind->name, "mixco") == 0, ND_ERR_ARGUMENT,
-          "train: augment: mixco mixes trials, which the loss %s does not know; expected the loss mixco", t->loss->kind->name);
+    CHECK(t->loss->kind->mixes, ND_ERR_ARGUMENT, "train: augment: mixco mixes trials, which the loss %s does not know; expected the loss mixco",
+          t->loss->kind->name);
     TRY(NEW(t->mixed, t->o.batch_size * size));
     TRY(NEW(t->partner, t->o.batch_size));
     return NEW(t->share, t->o.batch_size);

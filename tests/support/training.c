@@ -156,4 +156,4 @@ static void evaluate(const nd_loss_options *o, loss_space *s, loss_call *c)
     c->value = c->scale * sum + c->grad_bias * c->grad_bias / 2;
 }
 
-const loss_kind nd_test_loss = { "mixco", "squares", evaluate, true };
+const loss_kind nd_test_loss = { .name = "mixco", .title = "squares", .mixes = true, .biased = true, .evaluate = evaluate };
