@@ -61,7 +61,7 @@ FIELD(nd_tensor_info, n_values, 56); FIELD(nd_tensor_info, trainable, 64); FIELD
 STRUCT(nd_loss_options, 32);
 FIELD(nd_loss_options, size, 0); FIELD(nd_loss_options, temperature, 8); FIELD(nd_loss_options, learn_temperature, 16);
 FIELD(nd_loss_options, sum_directions, 20); FIELD(nd_loss_options, vectors, 24); FIELD(nd_loss_options, reserved, 28);
-STRUCT(nd_train_options, 136);
+STRUCT(nd_train_options, 184);
 FIELD(nd_train_options, size, 0); FIELD(nd_train_options, epochs, 8); FIELD(nd_train_options, batch_size, 12);
 FIELD(nd_train_options, learning_rate, 16); FIELD(nd_train_options, min_learning_rate, 24); FIELD(nd_train_options, weight_decay, 32);
 FIELD(nd_train_options, beta1, 40); FIELD(nd_train_options, beta2, 48); FIELD(nd_train_options, epsilon, 56);
@@ -69,7 +69,9 @@ FIELD(nd_train_options, clip_norm, 64); FIELD(nd_train_options, validation_fract
 FIELD(nd_train_options, schedule, 88); FIELD(nd_train_options, warmup_steps, 92); FIELD(nd_train_options, plateau_patience, 96);
 FIELD(nd_train_options, patience, 100); FIELD(nd_train_options, validation_batch, 104); FIELD(nd_train_options, split_by_image, 108);
 FIELD(nd_train_options, seed, 112); FIELD(nd_train_options, n_threads, 120); FIELD(nd_train_options, checkpoint_every, 124);
-FIELD(nd_train_options, checkpoint, 128);
+FIELD(nd_train_options, checkpoint, 128); FIELD(nd_train_options, momentum, 136); FIELD(nd_train_options, ema_decay, 144);
+FIELD(nd_train_options, no_decay, 152); FIELD(nd_train_options, augment, 160); FIELD(nd_train_options, projector, 168);
+FIELD(nd_train_options, optimiser, 176); FIELD(nd_train_options, nesterov, 180);
 STRUCT(nd_train_info, 104);
 FIELD(nd_train_info, size, 0); FIELD(nd_train_info, epoch, 8); FIELD(nd_train_info, step, 16); FIELD(nd_train_info, steps_per_epoch, 24);
 FIELD(nd_train_info, best_epoch, 32); FIELD(nd_train_info, train_loss, 40); FIELD(nd_train_info, validation_loss, 48);

@@ -16,6 +16,7 @@
 #include "golden.h"
 #include "io/format.h"
 #include "loss/loss.h"
+#include "neurodecode/train.h"
 #include "small.h"
 #include "temp.h"
 #include "train/optimiser.h"
@@ -227,13 +228,15 @@ static void check_training_steps(golden *g)
 {
     const graph *net = g->e->g;
     double *blocks = ndi_alloc(ndi_norm_blocks(net->n_params), sizeof *blocks);
+    const optimiser *adamw;
+    assert_int_equal(ndi_optimiser_find(ND_OPTIMISER_ADAMW, &adamw), ND_OK);
     size_t steps;
     float *losses = nd_test_floats(g->c, "losses", &steps);
     for (size_t k = 0; k < steps; k++) {
-        double loss = step(g), norm = ndi_norm(NULL, g->grads, net->n_params, blocks), clip = config(g, "clip_norm");
+        double loss = step(g), norm = sqrt(ndi_squares(NULL, g->grads, net->n_params, blocks)), clip = config(g, "clip_norm");
         assert_true(fabs(loss - (double)losses[k]) < 1e-4 * fabs((double)losses[k]) + 1e-5);
-        adamw a = { config(g, "lr"), config(g, "weight_decay"), 0.9, 0.999, 1e-8, k + 1 };
-        ndi_adamw(NULL, &a, (float)(norm > clip ? clip / (norm + 1e-6) : 1), g->grads, g->e->params, g->m, g->v, net->n_params);
+        rule r = { .kind = adamw, .learning_rate = config(g, "lr"), .weight_decay = config(g, "weight_decay"), .beta1 = 0.9, .beta2 = 0.999, .epsilon = 1e-8, .step = k + 1 };
+        ndi_optimise(NULL, &r, (float)(norm > clip ? clip / (norm + 1e-6) : 1), g->grads, g->e->params, (float *[]){ g->m, g->v }, net->n_params);
         memcpy(g->e->state, g->new_state, net->n_state * sizeof(float));
     }
     for (int i = 0; i < net->n_tensors; i++) {

@@ -3,7 +3,7 @@
 #ifndef NEURODECODE_ENCODER_H
 #define NEURODECODE_ENCODER_H
 
-#include "dataset.h"
+#include "bank.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -163,6 +163,14 @@ ND_API nd_status nd_encoder_embed_subjects(const nd_encoder *encoder, const floa
 /** @brief Embeds all trials of a dataset (n_trials x embed_dim). Channels, rate and window must be those the encoder was trained with, where it knows them.
  *  @return ::ND_ERR_ARGUMENT naming what differs, ::ND_ERR_CANCELLED, ... */
 ND_API nd_status nd_encoder_embed_dataset(const nd_encoder *encoder, const nd_dataset *dataset, float *embeddings, size_t capacity, nd_progress_fn progress, void *user);
+
+/** @brief Embeds the image side: a bank of the same images whose one layer holds the embeddings of the vectors of the first layer of @p bank, under its name. With the projector of a training it makes
+ *  the gallery for what the encoder trained with it embeds.
+ *  @param projector takes n_channels = length of the vectors, n_samples = 1
+ *  @param bank the vectors
+ *  @param projected receives the handle
+ *  @return ::ND_ERR_ARGUMENT where the sizes do not fit, ::ND_ERR_NUMERIC, ::ND_ERR_MEMORY. */
+ND_API nd_status nd_encoder_embed_bank(const nd_encoder *projector, const nd_bank *bank, nd_bank **projected);
 
 /** @} */
 

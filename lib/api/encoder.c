@@ -192,3 +192,12 @@ nd_status nd_encoder_embed_dataset(const nd_encoder *encoder, const nd_dataset *
     REQUIRE(embeddings);
     return ndi_encoder_embed_dataset(encoder, dataset, embeddings, capacity, progress_fn, user);
 }
+
+nd_status nd_encoder_embed_bank(const nd_encoder *projector, const nd_bank *bank, nd_bank **projected)
+{
+    REQUIRE(projected);
+    *projected = NULL;
+    REQUIRE(projector);
+    REQUIRE(bank);
+    return ndi_encoder_embed_bank(projector, bank, projected);
+}

@@ -3,6 +3,14 @@
 #include "api/handle.h"
 #include "train/trainer.h"
 
+nd_status nd_augmentation_get_info(size_t index, nd_param_info *info)
+{
+    CHECK(index < NDI_AUGMENTATIONS, ND_ERR_ARGUMENT, "augmentations: index %zu, there are %d", index, (int)NDI_AUGMENTATIONS);
+    const param *p = &ndi_augmentations[index];
+    nd_param_info known = { sizeof known, p->name, p->meaning, p->value, p->reference, p->min, p->max };
+    return ndi_struct_out(info, &known, sizeof known, "nd_param_info");
+}
+
 nd_status nd_train_options_init_recipe(nd_train_options *options, size_t size, const char *recipe)
 {
     REQUIRE(recipe);

@@ -14,7 +14,13 @@ enum ndi_purpose {
     NDI_RANDOM_BOOTSTRAP,
     NDI_RANDOM_DRAW,
     NDI_RANDOM_SIMULATE,
-    NDI_RANDOM_SUBJECT
+    NDI_RANDOM_SUBJECT,
+    NDI_RANDOM_SHIFT,
+    NDI_RANDOM_SMOOTH,
+    NDI_RANDOM_NOISE,
+    NDI_RANDOM_CHANNEL_DROPOUT,
+    NDI_RANDOM_MIXCO,
+    NDI_RANDOM_MIXCO_SHARE
 };
 
 /* Four 32-bit words for one counter value: key = seed, counter = (index, step, purpose). step < 2^32. */

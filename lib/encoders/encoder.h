@@ -5,18 +5,11 @@
 #include <jansson.h>
 #include <stdatomic.h>
 
-#include "base/text.h"
+#include "base/params.h"
 #include "data/dataset.h"
 #include "io/content.h"
 #include "neurodecode/encoder.h"
 #include "nn/graph.h"
-
-typedef struct param {
-    const char *name;
-    bool whole;
-    double value, reference, min, max;
-    const char *meaning;
-} param;
 
 enum { NDI_MAX_PARAMS = 32 }; /* of a kind, those all kinds share included */
 
@@ -122,6 +115,7 @@ nd_status ndi_encoder_recognise(const content *c, const encoder_kind **kind); /*
 /* embed.c */
 nd_status ndi_encoder_embed(const nd_encoder *e, const float *x, const int32_t *subjects, size_t n, float *embeddings); /* subjects: ids; NULL = unknown */
 nd_status ndi_encoder_embed_dataset(const nd_encoder *e, const nd_dataset *d, float *embeddings, size_t capacity, nd_progress_fn progress, void *user);
+nd_status ndi_encoder_embed_bank(const nd_encoder *e, const nd_bank *bank, nd_bank **projected); /* embed_bank.c */
 void ndi_session_free(struct session *s);
 nd_status ndi_encoder_check_dataset(const nd_encoder *e, const nd_dataset *d); /* channels, samples, rate, window, normalisation */
 

@@ -1,4 +1,4 @@
-/* The table of architectures, and their hyper-parameters as text. */
+/* The table of architectures, and their hyper-parameters. */
 #include <math.h>
 #include <stdarg.h>
 #include <string.h>
@@ -52,61 +52,29 @@ double ndi_get(const spec *s, const char *name)
     return NAN; /* a build() that asks for a name its table lacks: every size check fails on it */
 }
 
-static nd_status unknown_param(const encoder_kind *kind, const char *word, size_t n)
+/* The kind's own hyper-parameters and those that all kinds share. */
+static size_t table_of(const encoder_kind *kind, param table[NDI_MAX_PARAMS])
 {
-    text names = { 0 };
     const param *p;
-    for (size_t i = 0; (p = ndi_kind_param(kind, i)); i++) ndi_text_add(&names, " %s", p->name);
-    nd_status status = ndi_fail(ND_ERR_ARGUMENT, "%s: no hyper-parameter '%.*s'; there are recipe%s", kind->name, (int)(n < 64 ? n : 64), word, names.s ? names.s : "");
-    ndi_text_free(&names);
-    return status;
-}
-
-static nd_status set_param(spec *s, const char *name, size_t n, const char *value, size_t n_value)
-{
-    const encoder_kind *kind = s->kind;
-    const param *p;
-    int shown = (int)(n_value < 64 ? n_value : 64);
-    if (n == 6 && memcmp(name, "recipe", 6) == 0) {
-        bool reference = n_value == 9 && memcmp(value, "reference", 9) == 0;
-        CHECK(reference || (n_value == 7 && memcmp(value, "default", 7) == 0), ND_ERR_ARGUMENT, "%s: recipe: got '%.*s', expected default or reference", kind->name, shown,
-              value);
-        for (size_t i = 0; (p = ndi_kind_param(kind, i)); i++) s->values[i] = reference ? p->reference : p->value;
-        return ND_OK;
-    }
-    size_t i = 0;
-    while ((p = ndi_kind_param(kind, i)) && (strlen(p->name) != n || memcmp(p->name, name, n) != 0)) i++;
-    if (!p) return unknown_param(kind, name, n);
-    double x;
-    CHECK(ndi_parse_double(value, value + n_value, &x), ND_ERR_ARGUMENT, "%s: %s: got '%.*s', expected a number", kind->name, p->name, shown, value);
-    CHECK(x >= p->min && x <= p->max, ND_ERR_ARGUMENT, "%s: %s: got %g, expected %g to %g", kind->name, p->name, x, p->min, p->max);
-    CHECK(!p->whole || x == floor(x), ND_ERR_ARGUMENT, "%s: %s: got %g, expected a whole number", kind->name, p->name, x);
-    s->values[i] = x;
-    s->given[i] = true;
-    return ND_OK;
+    size_t n = 0;
+    for (; (p = ndi_kind_param(kind, n)); n++) table[n] = *p;
+    return n;
 }
 
 nd_status ndi_spec_parse(spec *s, const encoder_kind *kind, const char *list)
 {
     memset(s, 0, sizeof *s);
     s->kind = kind;
-    const param *p;
-    for (size_t i = 0; (p = ndi_kind_param(kind, i)); i++) s->values[i] = p->value;
-    const char *word;
-    size_t n;
-    while (list && ndi_next_word(&list, &word, &n)) {
-        const char *equals = memchr(word, '=', n);
-        CHECK(equals, ND_ERR_ARGUMENT, "%s: hyper-parameters: got '%.*s', expected name=value", kind->name, (int)(n < 64 ? n : 64), word);
-        TRY(set_param(s, word, (size_t)(equals - word), equals + 1, n - (size_t)(equals - word) - 1));
-    }
-    return ND_OK;
+    param table[NDI_MAX_PARAMS];
+    size_t n = table_of(kind, table);
+    return ndi_params_parse(kind->name, table, n, list, s->values, s->given);
 }
 
 void ndi_spec_format(const spec *s, text *t)
 {
-    ndi_text_add(t, "%s", ""); /* a text even of none */
-    const param *p;
-    for (size_t i = 0; (p = ndi_kind_param(s->kind, i)); i++) ndi_text_add(t, "%s%s=%.17g", i ? " " : "", p->name, s->values[i]);
+    param table[NDI_MAX_PARAMS];
+    size_t n = table_of(s->kind, table);
+    ndi_params_format(table, n, s->values, t);
 }
 
 layer_name ndi_layer(const char *format, ...)

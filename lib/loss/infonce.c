@@ -57,4 +57,4 @@ static void evaluate(const nd_loss_options *o, loss_space *s, loss_call *c)
     ndi_normalise_rows_back(s->threads, centred, s->b, s->b_norm, s->da, n, dim, c->grad_z);
 }
 
-const loss_kind ndi_loss_infonce = { "infonce", "symmetric InfoNCE", evaluate };
+const loss_kind ndi_loss_infonce = { .name = "infonce", .title = "symmetric InfoNCE", .evaluate = evaluate };

@@ -36,6 +36,8 @@ typedef struct loss_call {
 
 typedef struct loss_kind {
     const char *name, *title;
+    bool mixes;                  /* knows mixtures */
+    bool biased;                 /* has a bias, learned together with the temperature */
     void (*evaluate)(const nd_loss_options *o, loss_space *s, loss_call *c);
 } loss_kind;
 

@@ -79,6 +79,7 @@ static nd_status train_fold(fold *f)
     nd_train_options o = s->train_options;
     TRY(select_trials(f));
     TRY(make_encoders(f));
+    o.projector = f->projector;
     TRY(ndi_loss_create(&f->loss, s->loss, &s->loss_options));
     TRY(ndi_trainer_create(&f->trainer, f->encoder, f->loss, f->train, f->all->bank, &o));
     return ndi_trainer_run(f->trainer, s->progress ? relay : NULL, f);
@@ -136,6 +137,7 @@ static nd_status run_folds(folds *all)
 nd_status ndi_cross_run(const nd_dataset *dataset, const nd_bank *bank, const cross_setup *s, fold_fn use, void *user)
 {
     CHECK(!s->train_options.checkpoint, ND_ERR_ARGUMENT, "cross: a checkpoint file serves one training, not one per fold");
+    CHECK(!s->train_options.projector, ND_ERR_ARGUMENT, "cross: a projector serves one training; name its kind, and every fold makes its own");
     CHECK(!s->test || strcmp(s->group, "subject") == 0, ND_ERR_ARGUMENT, "cross: group: got '%s', but test trials are matched by subject only",
           s->group);
     folds all = { .setup = s, .dataset = dataset, .test = s->test ? s->test : dataset, .bank = bank, .use = use, .user = user };

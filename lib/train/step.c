@@ -3,40 +3,70 @@
 #include <string.h>
 
 #include "base/random.h"
-#include "train/optimiser.h"
+#include "io/json.h"
 #include "train/trainer.h"
 
 static const double min_log_scale = 0, max_log_scale = 4.605170185988092; /* temperature 1 to 1/100, as CLIP holds it */
 
+/* ---- a batch ---- */
+
 typedef struct gather_job {
     nd_trainer *t;
     const size_t *trials;
-    size_t size, dim;
+    bool training;
 } gather_job;
 
 static void gather_trial(void *context, size_t task, size_t worker)
 {
-    (void)worker;
     const gather_job *j = context;
     nd_trainer *t = j->t;
-    ndi_dataset_read(t->dataset, j->trials[task], t->x + task * j->size);
+    size_t dim = ndi_bank_dim(t->bank, 0);
+    float *x = t->x + task * t->encoder->s.channels * t->encoder->s.samples;
+    ndi_dataset_read(t->dataset, j->trials[task], x);
+    if (j->training) ndi_augment_trial(&t->augment, (uint32_t)(uint64_t)t->at.step, task, x, t->channel + worker * t->encoder->s.samples);
     t->subjects[task] = ndi_encoder_subject(t->encoder, ndi_dataset_subject_of(t->dataset, j->trials[task]));
     t->images[task] = t->rows[j->trials[task]];
-    memcpy(t->z + task * j->dim, ndi_bank_vectors(t->bank, 0) + t->images[task] * j->dim, j->dim * sizeof *t->z);
+    memcpy(t->z + task * dim, ndi_bank_vectors(t->bank, 0) + t->images[task] * dim, dim * sizeof *t->z);
 }
 
-static void gather(nd_trainer *t, const size_t *trials, size_t n)
+/* One pass of each network over the n trials. */
+static void forward(nd_trainer *t, const size_t *trials, size_t n, bool training, pass passes[NETWORKS])
 {
-    gather_job j = { t, trials, t->encoder->s.channels * t->encoder->s.samples, t->encoder->s.dim };
+    gather_job j = { t, trials, training };
     ndi_pool_run(t->threads, n, gather_trial, &j);
+    bool mixed = training && t->mixed;
+    if (mixed) ndi_augment_mix(&t->augment, t->threads, (uint32_t)(uint64_t)t->at.step, n, t->x, t->mixed, t->partner, t->share);
+    const float *inputs[NETWORKS] = { mixed ? t->mixed : t->x, t->z };
+    const int32_t *subjects[NETWORKS] = { t->subjects, NULL };
+    for (size_t i = 0; i < t->n_networks; i++) {
+        network *net = &t->networks[i];
+        passes[i] =
+            training ? ndi_network_train(net, n, inputs[i], subjects[i], (uint64_t)t->at.step) : ndi_network_validate(net, n, inputs[i], subjects[i]);
+        ndi_forward(&passes[i]);
+    }
 }
 
-static loss_call loss_of_batch(nd_trainer *t, const pass *p, float *grad_v)
+static loss_call loss_of_batch(nd_trainer *t, const pass passes[NETWORKS])
 {
-    loss_call c = { .n = p->B, .dim = t->encoder->s.dim, .v = ndi_output(p), .z = t->z, .images = t->images, .scale = exp(t->at.log_scale), .bias = t->loss->bias, .grad_v = grad_v };
+    const pass *brain = &passes[BRAIN], *projector = t->projector ? &passes[PROJECTOR] : NULL;
+    loss_call c = { .n = brain->B,
+                    .dim = t->encoder->s.dim,
+                    .v = ndi_output(brain),
+                    .z = projector ? ndi_output(projector) : t->z,
+                    .images = t->images,
+                    .scale = exp(t->at.log_scale.value),
+                    .bias = t->at.bias.value };
+    if (brain->training) {
+        c.partner = t->partner;
+        c.share = t->share;
+        c.grad_v = ndi_output_grad(brain);
+        c.grad_z = projector ? ndi_output_grad(projector) : NULL;
+    }
     t->loss->kind->evaluate(&t->loss->options, t->space, &c);
     return c;
 }
+
+/* ---- steps ---- */
 
 static const size_t *batch_trials(nd_trainer *t)
 {
@@ -49,42 +79,51 @@ static const size_t *batch_trials(nd_trainer *t)
     return t->order + (size_t)t->at.step_in_epoch * t->o.batch_size;
 }
 
-/* AdamW on the scale alone, without decay. */
-static void update_scale(nd_trainer *t, double grad, double rate)
+/* Temperature and bias follow the optimiser without decay or clipping. */
+static void learn(nd_trainer *t, const rule *r, const loss_call *c)
 {
-    numbers *a = &t->at;
-    double n = a->step + 1;
-    a->log_scale_m = t->o.beta1 * a->log_scale_m + (1 - t->o.beta1) * grad;
-    a->log_scale_v = t->o.beta2 * a->log_scale_v + (1 - t->o.beta2) * grad * grad;
-    double m = a->log_scale_m / (1 - pow(t->o.beta1, n)), v = a->log_scale_v / (1 - pow(t->o.beta2, n));
-    a->log_scale -= rate * m / (sqrt(v) + t->o.epsilon);
-    a->log_scale = a->log_scale < min_log_scale ? min_log_scale : a->log_scale > max_log_scale ? max_log_scale : a->log_scale;
-    t->loss->log_scale = a->log_scale;
+    learned *scale = &t->at.log_scale, *bias = &t->at.bias;
+    r->kind->number(r, c->grad_log_scale, &scale->value, scale->moments);
+    scale->value = scale->value < min_log_scale ? min_log_scale : scale->value > max_log_scale ? max_log_scale : scale->value;
+    if (t->loss->kind->biased) r->kind->number(r, c->grad_bias, &bias->value, bias->moments);
+    t->loss->log_scale = scale->value;
+    t->loss->bias = bias->value;
 }
+
+/* The averages follow faster at first, so that the initial weights are soon forgotten. */
+static double ema_decay(double most, double step) { return most < (1 + step) / (10 + step) ? most : (1 + step) / (10 + step); }
 
 /* Forward, loss, backward, clip, update. Parameters and running statistics change only once loss and gradient are known to be finite. */
 static nd_status train_batch(nd_trainer *t, double *loss)
 {
-    nd_encoder *e = t->encoder;
-    size_t n_params = e->g->n_params;
-    gather(t, batch_trials(t), t->o.batch_size);
-    memcpy(t->new_state, e->state, e->g->n_state * sizeof *e->state);
-    pass p = { .w = t->w, .B = t->o.batch_size, .training = true, .seed = t->o.seed, .step = (uint32_t)(uint64_t)t->at.step, .x = t->x, .subjects = t->subjects, .params = e->params, .state = e->state,
-               .new_state = t->new_state, .grads = t->grads };
-    ndi_forward(&p);
-    loss_call c = loss_of_batch(t, &p, ndi_output_grad(&p));
+    pass passes[NETWORKS];
+    forward(t, batch_trials(t), t->o.batch_size, true, passes);
+    loss_call c = loss_of_batch(t, passes);
     CHECK(isfinite(c.value), ND_ERR_NUMERIC, "train: step %.0f: the loss is not finite", t->at.step + 1);
-    ndi_backward(&p);
-    double norm = ndi_norm(t->threads, t->grads, n_params, t->norm_blocks);
+    double squares = 0;
+    for (size_t i = 0; i < t->n_networks; i++) {
+        network *net = &t->networks[i];
+        ndi_backward(&passes[i]);
+        squares += ndi_squares(t->threads, net->grads, net->encoder->g->n_params, net->norm_blocks);
+    }
+    double norm = sqrt(squares), scale = t->o.clip_norm > 0 && norm > t->o.clip_norm ? t->o.clip_norm / (norm + 1e-6) : 1;
     CHECK(isfinite(norm), ND_ERR_NUMERIC, "train: step %.0f: the gradient is not finite", t->at.step + 1);
-    double scale = t->o.clip_norm > 0 && norm > t->o.clip_norm ? t->o.clip_norm / (norm + 1e-6) : 1;
-    adamw a = { ndi_trainer_rate(t), t->o.weight_decay, t->o.beta1, t->o.beta2, t->o.epsilon, (uint64_t)t->at.step + 1 };
-    ndi_adamw(t->threads, &a, (float)scale, t->grads, e->params, t->m, t->v, n_params);
-    memcpy(e->state, t->new_state, e->g->n_state * sizeof *e->state);
-    if (t->loss->options.learn_temperature) update_scale(t, c.grad_log_scale, a.learning_rate);
+    rule r = { .kind = t->optimiser,
+               .learning_rate = ndi_trainer_rate(t),
+               .weight_decay = t->o.weight_decay,
+               .beta1 = t->o.beta1,
+               .beta2 = t->o.beta2,
+               .epsilon = t->o.epsilon,
+               .momentum = t->o.momentum,
+               .nesterov = t->o.nesterov != 0,
+               .step = (uint64_t)t->at.step + 1 };
+    for (size_t i = 0; i < t->n_networks; i++) ndi_network_update(&t->networks[i], &r, (float)scale, ema_decay(t->o.ema_decay, t->at.step + 1));
+    if (t->loss->options.learn_temperature) learn(t, &r, &c);
     *loss = c.value;
     return ND_OK;
 }
+
+/* ---- epochs ---- */
 
 /* Mean of the losses of the validation batches, in evaluation mode. */
 static double validate(nd_trainer *t)
@@ -93,22 +132,20 @@ static double validate(nd_trainer *t)
     double sum = 0;
     for (size_t first = 0; first < t->n_validation; first += t->o.validation_batch, batches++) {
         size_t n = t->n_validation - first < t->o.validation_batch ? t->n_validation - first : t->o.validation_batch;
-        gather(t, t->validation + first, n);
-        pass p = { .w = t->w, .B = n, .x = t->x, .subjects = t->subjects, .params = t->encoder->params, .state = t->encoder->state };
-        ndi_forward(&p);
-        sum += loss_of_batch(t, &p, NULL).value;
+        pass passes[NETWORKS];
+        forward(t, t->validation + first, n, false, passes);
+        sum += loss_of_batch(t, passes).value;
     }
     return sum / (double)batches;
 }
 
 static void keep_best(nd_trainer *t)
 {
-    const graph *g = t->encoder->g;
-    memcpy(t->best_params, t->encoder->params, g->n_params * sizeof *t->best_params);
-    memcpy(t->best_state, t->encoder->state, g->n_state * sizeof *t->best_state);
+    for (size_t i = 0; i < t->n_networks; i++) ndi_network_keep_best(&t->networks[i]);
     t->at.best_epoch = t->at.epoch;
     t->at.best_validation_loss = t->at.validation_loss;
-    t->at.best_log_scale = t->at.log_scale;
+    t->at.log_scale.best = t->at.log_scale.value;
+    t->at.bias.best = t->at.bias.value;
 }
 
 static void end_epoch(nd_trainer *t)
@@ -152,26 +189,39 @@ nd_status ndi_trainer_take_best(nd_trainer *t)
 {
     if (t->encoder->s.kind->fit) return ND_OK;
     CHECK(t->at.best_epoch > 0, ND_ERR_STATE, "train: no epoch is finished yet");
-    const graph *g = t->encoder->g;
-    memcpy(t->encoder->params, t->best_params, g->n_params * sizeof *t->best_params);
-    memcpy(t->encoder->state, t->best_state, g->n_state * sizeof *t->best_state);
-    t->loss->log_scale = t->at.best_log_scale;
+    for (size_t i = 0; i < t->n_networks; i++) ndi_network_take_best(&t->networks[i]);
+    t->loss->log_scale = t->at.log_scale.best;
+    t->loss->bias = t->at.bias.best;
     return ND_OK;
 }
 
+/* ---- the whole ---- */
+
 static json_t *number_or_null(double x) { return isfinite(x) ? json_real(x) : json_null(); }
 
-/* What a saved encoder says of its training. */
-static nd_status record(nd_trainer *t)
+/* What a saved encoder says of its training: the choices that differ from the default only where they do. `other` was trained with it, as its `role`; NULL = none. */
+static nd_status record(const nd_trainer *t, nd_encoder *e, const char *role, const nd_encoder *other)
 {
-    char hash[24], seed[24];
-    ndi_format(seed, sizeof seed, "%llu", (unsigned long long)t->o.seed);
+    const nd_train_options *o = &t->o;
+    char hash[24], seed[24], decay[32];
+    ndi_format(seed, sizeof seed, "%llu", (unsigned long long)o->seed);
     ndi_format(hash, sizeof hash, "%016llx", (unsigned long long)ndi_bank_hash(t->bank));
-    json_t *o = json_pack("{s:s, s:s, s:I, s:I, s:I, s:I, s:s, s:o, s:o, s:s, s:f}", "bank", ndi_bank_layer_name(t->bank, 0), "bank_hash", hash, "n_train",
-                          (json_int_t)t->n_train, "n_validation", (json_int_t)t->n_validation, "epochs", (json_int_t)t->at.epoch, "best_epoch", (json_int_t)t->at.best_epoch, "split",
-                          t->o.split_by_image ? "image" : "concept", "validation_loss", number_or_null(t->at.best_validation_loss), "train_loss", number_or_null(t->at.train_loss),
-                          "seed", seed, "temperature", exp(-t->at.best_log_scale));
-    return ndi_encoder_set_meta(t->encoder, "training", o);
+    ndi_format(decay, sizeof decay, "%.17g", o->ema_decay);
+    json_t *about =
+        json_pack("{s:s, s:s, s:I, s:I, s:I, s:I, s:s, s:o, s:o, s:s, s:f, s:s*, s:s*, s:s*, s:s*}", "bank", ndi_bank_layer_name(t->bank, 0),
+                  "bank_hash", hash, "n_train", (json_int_t)t->n_train, "n_validation", (json_int_t)t->n_validation, "epochs",
+                  (json_int_t)t->at.epoch, "best_epoch", (json_int_t)t->at.best_epoch, "split", o->split_by_image ? "image" : "concept",
+                  "validation_loss", number_or_null(t->at.best_validation_loss), "train_loss", number_or_null(t->at.train_loss), "seed", seed,
+                  "temperature", exp(-t->at.log_scale.best), "optimiser", o->optimiser == ND_OPTIMISER_ADAMW ? NULL : t->optimiser->name, "no_decay",
+                  o->no_decay, "ema_decay", o->ema_decay > 0 ? decay : NULL, "augment", o->augment);
+    if (about && other) {
+        nd_status status = ndi_json_set(about, role, json_pack("{s:s, s:s}", "encoder", other->s.kind->name, "params", other->params_text));
+        if (status != ND_OK) {
+            json_decref(about);
+            return status;
+        }
+    }
+    return ndi_encoder_set_meta(e, "training", about);
 }
 
 static nd_status fit(nd_trainer *t, progress *p)
@@ -194,7 +244,7 @@ static nd_status tell(nd_trainer *t, progress *p)
     p->report.train_loss = t->at.step_in_epoch > 0 ? t->at.epoch_loss / t->at.step_in_epoch : t->at.train_loss;
     p->report.validation_loss = t->at.validation_loss;
     p->report.learning_rate = ndi_trainer_rate(t);
-    p->report.temperature = exp(-t->at.log_scale);
+    p->report.temperature = exp(-t->at.log_scale.value);
     if (t->at.finished > 0) p->report.total = (uint64_t)t->at.step; /* stopped early */
     if (t->at.step_in_epoch == 0) p->last = -1e9;                   /* every epoch is told */
     return ndi_progress_at(p, (uint64_t)t->at.step);
@@ -223,5 +273,6 @@ nd_status ndi_trainer_run(nd_trainer *t, nd_progress_fn fn, void *user)
     else
         ndi_progress_begin(&p, fn, user, "train", "steps", (uint64_t)t->at.step, t->o.epochs * t->steps_per_epoch);
     TRY(closed_form ? fit(t, &p) : steps(t, &p));
-    return record(t);
+    TRY(record(t, t->encoder, "projector", t->projector));
+    return t->projector ? record(t, t->projector, "projector_of", t->encoder) : ND_OK;
 }

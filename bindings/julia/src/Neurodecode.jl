@@ -198,6 +198,13 @@ struct TrainOptions
     n_threads::Int32
     checkpoint_every::UInt32
     checkpoint::Cstring
+    momentum::Cdouble
+    ema_decay::Cdouble
+    no_decay::Cstring
+    augment::Cstring
+    projector::Ptr{Cvoid}
+    optimiser::Int32
+    nesterov::Int32
 end
 
 struct TrainInfo

@@ -53,9 +53,11 @@ end
 dense(values::AbstractArray{<:Real}) = convert(Array{Float32}, values)
 counts(values) = convert(Vector{Csize_t}, values)
 
-# Numbers, texts and names for the fields of an options struct; texts go to `roots`, which must live through the call.
+# Numbers, texts and handles for the fields of an options struct; what is pointed to goes to `roots`, which must live through the call.
 field(::Type{Cstring}, value::AbstractString, roots) = (push!(roots, String(value)); Base.unsafe_convert(Cstring, last(roots)))
 field(::Type{Cstring}, ::Nothing, roots) = Cstring(C_NULL)
+field(::Type{Ptr{Cvoid}}, value::Handle, roots) = (push!(roots, value); Base.unsafe_convert(Ptr{Cvoid}, value))
+field(::Type{Ptr{Cvoid}}, ::Nothing, roots) = C_NULL
 field(::Type{T}, value, roots) where {T} = convert(T, value)
 
 # Calls `use` with an options struct: the defaults that `init` writes, and what the keywords say.
@@ -65,7 +67,7 @@ function with_options(use, ::Type{T}, keywords, init=initialise) where {T}
     for key in keys(keywords)
         key in fieldnames(T) && key != :size || throw(ArgumentError("unknown option $key, expected one of: $(join(fieldnames(T)[2:end], ", "))"))
     end
-    roots = String[]
+    roots = Any[]
     defaults = options[]
     options[] = T((haskey(keywords, name) ? field(fieldtype(T, name), keywords[name], roots) : getfield(defaults, name) for name in fieldnames(T))...)
     return GC.@preserve roots use(options)
@@ -96,14 +98,14 @@ function record(value::T) where {T}
     return NamedTuple{names}(map(name -> plain(getfield(value, name)), names))
 end
 
-# All rows of a table that ends where the library refuses the index.
-function table(fill, ::Type{T}) where {T}
+# All rows of a table that ends where the library refuses the index; one without rows is an error unless `empty` says that there may be none.
+function table(fill, ::Type{T}; empty=false) where {T}
     rows = NamedTuple[]
     while true
         try
             push!(rows, fetched(result -> fill(length(rows), result), T))
         catch error
-            error isa NeurodecodeError && error.name == "ND_ERR_ARGUMENT" && !isempty(rows) || rethrow()
+            error isa NeurodecodeError && error.name == "ND_ERR_ARGUMENT" && (empty || !isempty(rows)) || rethrow()
             return rows
         end
     end

@@ -4,7 +4,7 @@ encoder_kinds() = table(EncoderKindInfo) do index, result
     ccall(symbol(:nd_encoder_kind_get_info), Int32, (Csize_t, Ptr{EncoderKindInfo}), index, result)
 end
 
-encoder_params(kind) = table(ParamInfo) do index, result
+encoder_params(kind) = table(ParamInfo; empty=any(row -> row.name == kind, encoder_kinds())) do index, result
     ccall(symbol(:nd_encoder_kind_get_param), Int32, (Cstring, Csize_t, Ptr{ParamInfo}), kind, index, result)
 end
 
@@ -115,6 +115,11 @@ function embed(encoder::Encoder, dataset::Dataset; progress=nothing)
     return result
 end
 
+"""Embeds the vectors of the first layer of a bank, by the projector of a training: a bank of the same images."""
+embed(projector::Encoder, bank::Bank) = made(Bank) do slot
+    ccall(symbol(:nd_encoder_embed_bank), Int32, (Ptr{Cvoid}, Ptr{Cvoid}, Ptr{Ptr{Cvoid}}), projector, bank, slot)
+end
+
 """Symmetric InfoNCE. Options are keywords, named as the fields of the C struct `nd_loss_options`."""
 mutable struct Loss <: Handle
     pointer::Ptr{Cvoid}
@@ -143,6 +148,11 @@ function evaluate(loss::Loss, v::AbstractMatrix{<:Real}, z::AbstractMatrix{<:Rea
                 (Ptr{Cvoid}, Ptr{Cfloat}, Ptr{Cfloat}, Csize_t, Csize_t, Ptr{Cdouble}, Ptr{Cfloat}, Ptr{Cfloat}, Ptr{Cdouble}),
                 loss, v, z, size(v, 2), size(v, 1), value, grad_v, grad_z, grad_log_scale))
     return (value=value[], grad_v=grad_v, grad_z=grad_z, grad_log_scale=grad_log_scale[])
+end
+
+"""What the option `augment` of a Trainer can hold."""
+augmentations() = table(ParamInfo) do index, result
+    ccall(symbol(:nd_augmentation_get_info), Int32, (Csize_t, Ptr{ParamInfo}), index, result)
 end
 
 """A training under way. Options are keywords, named as the fields of the C struct `nd_train_options`."""

@@ -41,6 +41,10 @@ const nd = Neurodecode
         @test size(embed(encoder, nd.data(test))) == (16, 20)
         @test embed(encoder, nd.data(test); subjects=fill(1, 20)) == embed(encoder, nd.data(test))
         @test size(embed(nd.ensemble([encoder, encoder]; mode=:concatenate), nd.data(test))) == (32, 20)
+        projector = Encoder("linear"; n_channels=16, n_samples=1, embed_dim=16)
+        run!(Trainer(encoder, Loss(), training, targets; epochs=1, batch_size=8, projector=projector, augment="shift=2", optimiser=1))
+        @test size(nd.vectors(embed(projector, targets))) == (16, 60)
+        @test nd.encoder_params("linear")[1].name == "subjects" && nd.augmentations()[1].name == "shift"
         close(training)
         @test_throws ArgumentError info(training)
     end

@@ -19,7 +19,7 @@ from .loss import Evaluation, Loss
 from .progress import Progress, set_log
 from .retrieval import Comparison, Estimate, Found, KWay, Metrics, Retrieval, compare, k_way, metrics, report, top_k
 from .simulate import simulate
-from .train import Trainer, TrainInfo
+from .train import Trainer, TrainInfo, augmentations
 
 __version__ = "0.1.0"
 

@@ -113,14 +113,14 @@ def fetched(kind, struct, function, *arguments):
     return kind.of(filled)
 
 
-def table(kind, struct, function, *before):
-    """All rows of a table that ends where the function refuses the index."""
+def table(kind, struct, function, *before, empty=False):
+    """All rows of a table that ends where the function refuses the index; one without rows is an error unless `empty` says that there may be none."""
     rows = []
     while True:
         try:
             rows.append(fetched(kind, struct, function, *before, len(rows)))
         except errors.ArgumentError:
-            if not rows:
+            if not rows and not empty:
                 raise
             return rows
 
@@ -137,11 +137,18 @@ def options(struct, given, init=None):
         if key not in types:
             raise TypeError(f"unknown option '{key}', expected one of: {', '.join(types)}")
         if value is not None:
-            setattr(filled, key, number(key, value, types[key]) if types[key] is not ctypes.c_char_p else option_text(key, value))
+            setattr(filled, key, option(key, value, types[key]))
     return filled
 
 
-ENUM_OF = {"normalise": "ND_NORMALISE_", "vectors": "ND_VECTOR_", "schedule": "ND_SCHEDULE_"}
+def option(key, value, kind):
+    """A value for a field: a handle, a text or a number."""
+    if isinstance(value, Handle):
+        return value._open()
+    return option_text(key, value) if kind is ctypes.c_char_p else number(key, value, kind)
+
+
+ENUM_OF = {"normalise": "ND_NORMALISE_", "vectors": "ND_VECTOR_", "schedule": "ND_SCHEDULE_", "optimiser": "ND_OPTIMISER_"}
 PATHS = ("images", "checkpoint")
 
 
@@ -159,7 +166,7 @@ def number(key, value, kind):
 def option_text(key, value):
     if key in PATHS:
         return path(value)
-    if key == "params" and isinstance(value, dict):
+    if key in ("params", "augment") and isinstance(value, dict):
         return text(" ".join(f"{name}={setting}" for name, setting in value.items()))
     return names(value)
 

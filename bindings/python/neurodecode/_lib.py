@@ -23,6 +23,7 @@ ENUMS = {
     "ND_VECTOR_L2": 0, "ND_VECTOR_CENTRED_L2": 1,
     "ND_ENSEMBLE_AVERAGE": 0, "ND_ENSEMBLE_CONCATENATE": 1,
     "ND_SCHEDULE_CONSTANT": 0, "ND_SCHEDULE_COSINE": 1, "ND_SCHEDULE_PLATEAU": 2, "ND_SCHEDULE_REFERENCE": 3,
+    "ND_OPTIMISER_ADAMW": 0, "ND_OPTIMISER_ADAM": 1, "ND_OPTIMISER_SGD": 2,
 }
 
 
@@ -146,7 +147,8 @@ class nd_train_options(Structure):
         ("weight_decay", c_double), ("beta1", c_double), ("beta2", c_double), ("epsilon", c_double), ("clip_norm", c_double),
         ("validation_fraction", c_double), ("plateau_factor", c_double), ("schedule", c_int32), ("warmup_steps", c_uint32),
         ("plateau_patience", c_uint32), ("patience", c_uint32), ("validation_batch", c_uint32), ("split_by_image", c_int32), ("seed", c_uint64),
-        ("n_threads", c_int32), ("checkpoint_every", c_uint32), ("checkpoint", c_char_p),
+        ("n_threads", c_int32), ("checkpoint_every", c_uint32), ("checkpoint", c_char_p), ("momentum", c_double), ("ema_decay", c_double),
+        ("no_decay", c_char_p), ("augment", c_char_p), ("projector", POINTER(nd_encoder)), ("optimiser", c_int32), ("nesterov", c_int32),
     ]
 
 
@@ -300,6 +302,7 @@ FUNCTIONS = {  # name: (result, arguments)
     "nd_encoder_embed": (nd_status, (ENCODER, FLOATS, c_size_t, FLOATS, c_size_t)),
     "nd_encoder_embed_subjects": (nd_status, (ENCODER, FLOATS, POINTER(c_int32), c_size_t, FLOATS, c_size_t)),
     "nd_encoder_embed_dataset": (nd_status, (ENCODER, DATASET, FLOATS, c_size_t, *WATCH)),
+    "nd_encoder_embed_bank": (nd_status, (ENCODER, BANK, POINTER(BANK))),
 
     "nd_loss_options_init": (nd_status, (POINTER(nd_loss_options), c_size_t)),
     "nd_loss_create": (nd_status, (POINTER(LOSS), TEXT, POINTER(nd_loss_options))),
@@ -307,6 +310,7 @@ FUNCTIONS = {  # name: (result, arguments)
     "nd_loss_get_temperature": (nd_status, (LOSS, DOUBLE)),
     "nd_loss_evaluate": (nd_status, (LOSS, FLOATS, FLOATS, c_size_t, c_size_t, DOUBLE, FLOATS, FLOATS, DOUBLE)),
 
+    "nd_augmentation_get_info": (nd_status, (c_size_t, POINTER(nd_param_info))),
     "nd_train_options_init": (nd_status, (POINTER(nd_train_options), c_size_t)),
     "nd_train_options_init_recipe": (nd_status, (POINTER(nd_train_options), c_size_t, TEXT)),
     "nd_trainer_create": (nd_status, (POINTER(TRAINER), ENCODER, LOSS, DATASET, BANK, POINTER(nd_train_options))),

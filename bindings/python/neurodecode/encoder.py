@@ -7,6 +7,7 @@ import numpy as np
 from . import _lib
 from ._call import Handle, fetched, fitting, floats, free_function, lib, options, path, pointer, record, room, table, text, written_text
 from ._lib import nd_encoder_options
+from .bank import Bank
 from .dataset import Dataset
 from .progress import watched
 
@@ -33,7 +34,8 @@ def encoder_kinds():
 
 def encoder_params(kind):
     """The hyper-parameters of an architecture, a list of Param."""
-    return table(Param, _lib.nd_param_info, lib.nd_encoder_kind_get_param, text(kind))
+    known = any(row.name == kind for row in encoder_kinds())
+    return table(Param, _lib.nd_param_info, lib.nd_encoder_kind_get_param, text(kind), empty=known)
 
 
 def subject_ids(subjects, count):
@@ -166,6 +168,11 @@ class Encoder(Handle):
         else:
             lib.nd_encoder_embed_subjects(self, pointer(data), subject_ids(subjects, count), count, pointer(out), out.size)
         return out
+
+    def embed_bank(self, bank):
+        """Embeds the vectors of the first layer of a bank: a Bank of the same images. With the projector of a training, n_channels = length of
+        the vectors and n_samples = 1, it makes the gallery for what the encoder trained with it embeds."""
+        return Bank._made(lambda slot: lib.nd_encoder_embed_bank(self, bank, slot))
 
     def _shape(self, name):
         for tensor in self.tensors:

@@ -2,7 +2,8 @@
 import functools
 
 from . import _lib
-from ._call import Handle, byref, fetched, free_function, lib, options, path, record, text
+from ._call import Handle, byref, fetched, free_function, lib, options, path, record, table, text
+from .encoder import Param
 from .progress import watched
 
 TrainInfo = record("TrainInfo", _lib.nd_train_info, """Where a training stands.
@@ -12,12 +13,19 @@ over the last finished epoch; validation_loss and best_validation_loss: NaN with
 n_validation: trials; finished: 1 = all epochs done or stopped early.""")
 
 
+def augmentations():
+    """What the option `augment` of Trainer can hold, a list of Param."""
+    return table(Param, _lib.nd_param_info, lib.nd_augmentation_get_info)
+
+
 class Trainer(Handle):
-    """AdamW on a contrastive loss, or the closed form of a linear encoder. Random choices depend on the seed and the step only.
+    """AdamW, Adam or SGD on a contrastive loss, or the closed form of a linear encoder. Random choices depend on the seed and the step only.
 
     The keyword options are those of the C struct nd_train_options: epochs, batch_size, learning_rate, min_learning_rate, weight_decay,
     beta1, beta2, epsilon, clip_norm, validation_fraction, plateau_factor, schedule ("constant", "cosine", "plateau", "reference"),
-    warmup_steps, plateau_patience, patience, validation_batch, split_by_image, seed, n_threads, checkpoint_every, checkpoint (a file).
+    warmup_steps, plateau_patience, patience, validation_batch, split_by_image, seed, n_threads, checkpoint_every, checkpoint (a file),
+    optimiser ("adamw", "adam", "sgd"), momentum, nesterov, no_decay (parts of parameters' names, or "vectors"), ema_decay, augment (a text
+    "shift=5 noise=0.1" or a dict, see augmentations()), projector (an Encoder of the bank's vectors, trained too).
     """
 
     _type = _lib.TRAINER
@@ -31,7 +39,7 @@ class Trainer(Handle):
         lib.nd_trainer_create(self._slot(), encoder, loss, dataset, bank, train_options(keywords, recipe))
 
     def run(self, progress=None):
-        """Steps until finished, then puts the best weights into the encoder; returns the TrainInfo.
+        """Steps until finished, then puts the best weights into encoder and projector; returns the TrainInfo.
 
         Stopped by the progress function or by Ctrl-C, everything stays as at the last finished step, and run() may be called again.
         """

@@ -60,6 +60,22 @@ class Decoding(Folder):
         for name, values in whole[0].state().items():
             np.testing.assert_array_equal(resumed[0].values(name), values)
 
+    def test_projector(self):
+        encoder, loss, dataset, bank = world.parts()
+        projector = nd.Encoder("linear", n_channels=16, n_samples=1, embed_dim=encoder.info.embed_dim)
+        before = projector.values(projector.tensors[0].name)
+        nd.Trainer(encoder, loss, dataset, bank, epochs=2, batch_size=8, optimiser="sgd", nesterov=1, no_decay=["vectors", "tsconv"], ema_decay=0.9,
+                   augment={"shift": 2, "noise": 0.1}, projector=projector).run()
+        self.assertFalse(np.array_equal(before, projector.values(projector.tensors[0].name)))
+        projected = projector.embed_bank(bank)
+        np.testing.assert_array_equal(projected.vectors(), projector.embed(bank.vectors()))
+        self.assertEqual(encoder.metadata["training"]["projector"]["encoder"], "linear")
+        self.assertEqual(projector.metadata["training"]["augment"].split()[0], "shift=2")
+        with self.assertRaises(TypeError):
+            nd.Trainer(encoder, loss, dataset, bank, projector=bank)
+        with self.assertRaisesRegex(ValueError, "adamw, adam, sgd"):
+            nd.Trainer(encoder, loss, dataset, bank, optimiser="adagrad")
+
     def test_recipe(self):
         trainer = nd.Trainer(*world.parts(), recipe="reference", epochs=1, batch_size=8)
         with self.assertRaises(nd.StateError):

@@ -64,8 +64,10 @@ class Errors(Folder):
     def test_tables(self):
         self.assertIn("nice", [kind.name for kind in nd.encoder_kinds()])
         self.assertIn("dropout", [param.name for param in nd.encoder_params("nice")])
+        self.assertEqual([param.name for param in nd.encoder_params("linear")][0], "subjects")
         with self.assertRaises(nd.ArgumentError):
             nd.encoder_params("no such kind")
+        self.assertIn("mixco", [augmentation.name for augmentation in nd.augmentations()])
         self.assertEqual(nd.library_version().split(".")[:2], [str(number) for number in _lib.VERSION])
         self.assertIsInstance(nd.build_info(), dict)
 
