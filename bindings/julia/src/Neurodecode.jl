@@ -166,6 +166,15 @@ struct TensorInfo
     reserved::Int32
 end
 
+struct LossKindInfo
+    size::Csize_t
+    name::Cstring
+    title::Cstring
+    source::Cstring
+    temperature::Cdouble
+    bias::Cdouble
+end
+
 struct LossOptions
     size::Csize_t
     temperature::Cdouble
@@ -173,6 +182,27 @@ struct LossOptions
     sum_directions::Int32
     vectors::Int32
     reserved::Int32
+    mask_same_image::Int32
+    reference::Int32
+    bias::Cdouble
+end
+
+struct LossBatch
+    size::Csize_t
+    v::Ptr{Cfloat}
+    z::Ptr{Cfloat}
+    n::Csize_t
+    dim::Csize_t
+    images::Ptr{Csize_t}
+    partner::Ptr{Csize_t}
+    share::Ptr{Cfloat}
+end
+
+struct LossResult
+    size::Csize_t
+    value::Cdouble
+    grad_log_scale::Cdouble
+    grad_bias::Cdouble
 end
 
 struct TrainOptions

@@ -120,7 +120,7 @@ embed(projector::Encoder, bank::Bank) = made(Bank) do slot
     ccall(symbol(:nd_encoder_embed_bank), Int32, (Ptr{Cvoid}, Ptr{Cvoid}, Ptr{Ptr{Cvoid}}), projector, bank, slot)
 end
 
-"""Symmetric InfoNCE. Options are keywords, named as the fields of the C struct `nd_loss_options`."""
+"""A loss by its name, see `loss_kinds`. Options are keywords, named as the fields of the C struct `nd_loss_options`."""
 mutable struct Loss <: Handle
     pointer::Ptr{Cvoid}
 end
@@ -139,6 +139,17 @@ function temperature(loss::Loss)
     return value[]
 end
 
+function bias(loss::Loss)
+    value = Ref{Cdouble}(0)
+    check(ccall(symbol(:nd_loss_get_bias), Int32, (Ptr{Cvoid}, Ptr{Cdouble}), loss, value))
+    return value[]
+end
+
+"""The losses there are, with their papers and default temperatures."""
+loss_kinds() = table(LossKindInfo) do index, info
+    ccall(symbol(:nd_loss_kind_get_info), Int32, (Csize_t, Ptr{LossKindInfo}), index, info)
+end
+
 """The loss of v and z, both dim x n, with its gradients."""
 function evaluate(loss::Loss, v::AbstractMatrix{<:Real}, z::AbstractMatrix{<:Real})
     size(v) == size(z) || throw(DimensionMismatch("v is $(size(v)), z is $(size(z))"))
@@ -148,6 +159,24 @@ function evaluate(loss::Loss, v::AbstractMatrix{<:Real}, z::AbstractMatrix{<:Rea
                 (Ptr{Cvoid}, Ptr{Cfloat}, Ptr{Cfloat}, Csize_t, Csize_t, Ptr{Cdouble}, Ptr{Cfloat}, Ptr{Cfloat}, Ptr{Cdouble}),
                 loss, v, z, size(v, 2), size(v, 1), value, grad_v, grad_z, grad_log_scale))
     return (value=value[], grad_v=grad_v, grad_z=grad_z, grad_log_scale=grad_log_scale[])
+end
+
+"""
+The same for a batch with repeated images (`images`: equal numbers are the same image) or mixtures (`partner`, counted from 1, and `share`; loss
+mixco).
+"""
+function evaluate_batch(loss::Loss, v::AbstractMatrix{<:Real}, z::AbstractMatrix{<:Real}; images=Csize_t[], partner=Csize_t[], share=Float32[])
+    size(v) == size(z) || throw(DimensionMismatch("v is $(size(v)), z is $(size(z))"))
+    v, z, images, partner, share = dense(v), dense(z), counts(images), counts(partner .- 1), dense(share)
+    all(isempty(rows) || length(rows) == size(v, 2) for rows in (images, partner, share)) || throw(DimensionMismatch("one entry per column of v"))
+    grad_v, grad_z, result = similar(v), similar(z), Ref(LossResult(sizeof(LossResult), 0, 0, 0))
+    place(rows) = isempty(rows) ? Ptr{eltype(rows)}(C_NULL) : pointer(rows)
+    GC.@preserve v z images partner share begin
+        batch = Ref(LossBatch(sizeof(LossBatch), pointer(v), pointer(z), size(v, 2), size(v, 1), place(images), place(partner), place(share)))
+        check(ccall(symbol(:nd_loss_evaluate_batch), Int32, (Ptr{Cvoid}, Ptr{LossBatch}, Ptr{LossResult}, Ptr{Cfloat}, Ptr{Cfloat}),
+                    loss, batch, result, grad_v, grad_z))
+    end
+    return (value=result[].value, grad_v=grad_v, grad_z=grad_z, grad_log_scale=result[].grad_log_scale, grad_bias=result[].grad_bias)
 end
 
 """What the option `augment` of a Trainer can hold."""

@@ -15,7 +15,7 @@ from .errors import (
     SmallBufferError, StateError, UnsupportedError,
 )
 from .file import FormatInfo, convert_file, describe, formats, read_array, write_array
-from .loss import Evaluation, Loss
+from .loss import Evaluation, Loss, LossKind, loss_kinds
 from .progress import Progress, set_log
 from .retrieval import Comparison, Estimate, Found, KWay, Metrics, Retrieval, compare, k_way, metrics, report, top_k
 from .simulate import simulate

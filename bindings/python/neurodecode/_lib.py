@@ -134,11 +134,28 @@ class nd_tensor_info(Structure):
     ]
 
 
+class nd_loss_kind_info(Structure):
+    _fields_ = [
+        ("size", c_size_t), ("name", c_char_p), ("title", c_char_p), ("source", c_char_p), ("temperature", c_double), ("bias", c_double),
+    ]
+
+
 class nd_loss_options(Structure):
     _fields_ = [
         ("size", c_size_t), ("temperature", c_double), ("learn_temperature", c_int32), ("sum_directions", c_int32), ("vectors", c_int32),
-        ("reserved", c_int32),
+        ("reserved", c_int32), ("mask_same_image", c_int32), ("reference", c_int32), ("bias", c_double),
     ]
+
+
+class nd_loss_batch(Structure):
+    _fields_ = [
+        ("size", c_size_t), ("v", POINTER(c_float)), ("z", POINTER(c_float)), ("n", c_size_t), ("dim", c_size_t), ("images", POINTER(c_size_t)),
+        ("partner", POINTER(c_size_t)), ("share", POINTER(c_float)),
+    ]
+
+
+class nd_loss_result(Structure):
+    _fields_ = [("size", c_size_t), ("value", c_double), ("grad_log_scale", c_double), ("grad_bias", c_double)]
 
 
 class nd_train_options(Structure):
@@ -216,8 +233,8 @@ STRUCTS = {
     struct.__name__: struct
     for struct in (
         nd_progress, nd_format_info, nd_dataset_options, nd_dataset_info, nd_trial, nd_bank_options, nd_bank_info, nd_encoder_kind_info,
-        nd_param_info, nd_encoder_options, nd_encoder_info, nd_tensor_info, nd_loss_options, nd_train_options, nd_train_info,
-        nd_cross_options, nd_fold, nd_retrieval_options, nd_metrics, nd_estimate, nd_comparison, nd_simulate_options,
+        nd_param_info, nd_encoder_options, nd_encoder_info, nd_tensor_info, nd_loss_kind_info, nd_loss_options,
+        nd_loss_batch, nd_loss_result, nd_train_options, nd_train_info, nd_cross_options, nd_fold, nd_retrieval_options, nd_metrics, nd_estimate, nd_comparison, nd_simulate_options,
     )
 }
 
@@ -304,10 +321,13 @@ FUNCTIONS = {  # name: (result, arguments)
     "nd_encoder_embed_dataset": (nd_status, (ENCODER, DATASET, FLOATS, c_size_t, *WATCH)),
     "nd_encoder_embed_bank": (nd_status, (ENCODER, BANK, POINTER(BANK))),
 
+    "nd_loss_kind_get_info": (nd_status, (c_size_t, POINTER(nd_loss_kind_info))),
     "nd_loss_options_init": (nd_status, (POINTER(nd_loss_options), c_size_t)),
     "nd_loss_create": (nd_status, (POINTER(LOSS), TEXT, POINTER(nd_loss_options))),
     "nd_loss_free": (None, (LOSS,)),
     "nd_loss_get_temperature": (nd_status, (LOSS, DOUBLE)),
+    "nd_loss_get_bias": (nd_status, (LOSS, DOUBLE)),
+    "nd_loss_evaluate_batch": (nd_status, (LOSS, POINTER(nd_loss_batch), POINTER(nd_loss_result), FLOATS, FLOATS)),
     "nd_loss_evaluate": (nd_status, (LOSS, FLOATS, FLOATS, c_size_t, c_size_t, DOUBLE, FLOATS, FLOATS, DOUBLE)),
 
     "nd_augmentation_get_info": (nd_status, (c_size_t, POINTER(nd_param_info))),
