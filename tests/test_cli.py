@@ -156,6 +156,26 @@ class Tool(unittest.TestCase):
         self.assertEqual(self.evaluate("--baseline", "0:0.1")["protocol"]["baseline"], [0, 0.1])
         self.assertIn("validation loss", self.evaluate()["protocol"]["model_selection"])
 
+    def test_projector_lies_beside_the_model(self):
+        model, beside = self.folder / "projected.safetensors", self.folder / "projected.images.safetensors"
+        self.succeeds("train", self.world, "--embeddings", "aligned", "--encoder", "eegproject", "--projector", "linear", "--dim", 12, "--loss", "siglip",
+                      "--learn-temperature", "--augment", "noise=0.1 shift=2", "--ema", 0.9, "--no-decay", "vectors", "--optimiser", "adam",
+                      "--weight-decay", 0, "--epochs", 2, "--batch", 32, "-o", model)
+        found = json.loads(self.succeeds("evaluate", self.world, "--model", model, "--json", "--quiet"))
+        self.assertEqual(found["protocol"]["embedding_size"], 12)
+        beside.unlink()
+        self.fails(1, ["evaluate", self.world, "--model", model, "--quiet"], beside)
+        self.fails(2, ["train", self.world, "--dim", 12], "--dim goes with --projector")
+        self.fails(1, ["train", self.world, "--embeddings", "aligned", "--loss", "hinge", "--quiet", "-o", model.with_name("no.safetensors")], "hinge", "infonce")
+
+    def test_people_left_out_in_turn(self):
+        world = self.folder / "people"
+        self.succeeds("simulate", world, "--subjects", 2, *WORLD)
+        found = json.loads(self.succeeds("evaluate", world, "--cross", "subject", "--subject", "1,2", "--encoder", "eegnet", "--embeddings", "aligned", "--epochs", 1,
+                                         "--batch", 32, "--json", "--quiet"))
+        self.assertEqual({name: person["n"] for name, person in found["subjects"].items()}, {"1": 20, "2": 20})
+        self.assertIn("training partition of all others", found["protocol"]["partition"])
+
     def test_outputs_are_checked_before_the_work(self):
         data, bank = write_npy(self.folder / "in.npy", 10, 17, 100), write_npy(self.folder / "vectors.npy", 10, 16)
         (self.folder / "link.safetensors").hardlink_to(bank)
@@ -181,6 +201,8 @@ class Tool(unittest.TestCase):
         self.fails(2, ["train", self.world, "--lr"], "--lr: a value is missing")
         self.assertIn("compiler", json.loads(self.succeeds("--version", "--json")))
         self.assertEqual(set(json.loads(self.succeeds("info", "--encoders", "--formats", "--json"))), {"encoders", "formats"})
+        self.assertIn("siglip", [loss["name"] for loss in json.loads(self.succeeds("info", "--losses", "--json"))])
+        self.assertIn("mixco", self.succeeds("info", "--augmentations"))
 
     def test_examples_of_the_help_are_one_command_each(self):
         for command in ("simulate", "info", "convert", "train", "embed", "evaluate", "align"):

@@ -9,7 +9,7 @@
 
 typedef struct values {
     shared all;
-    bool formats, encoders;
+    bool formats, encoders, losses, augmentations;
 } values;
 
 static const values defaults = { .all = SHARED_DEFAULTS };
@@ -18,17 +18,20 @@ static const option options[] = {
     { .help = "Instead of a file:" },
     { "formats", 0, NULL, FLAG, offsetof(values, formats), 0, 0, "list the file formats" },
     { "encoders", 0, NULL, FLAG, offsetof(values, encoders), 0, 0, "list the encoders with their hyper-parameters" },
+    { "losses", 0, NULL, FLAG, offsetof(values, losses), 0, 0, "list the losses" },
+    { "augmentations", 0, NULL, FLAG, offsetof(values, augmentations), 0, 0, "list how trials can be changed during training" },
     { 0 },
 };
 
-static const char help[] = "Explains a file of any supported format, whatever its name: its arrays, texts and metadata; of an encoder how it was trained and "
-                           "its layers; of other weights which encoder they may belong to. No array is loaded. "
-                           "Of a data set's folder it lists people, recordings and image embeddings.\v"
-                           "Examples:\n"
-                           "  neurodecode info world/Preprocessed_data_250Hz/sub-01/preprocessed_eeg_test.npy\n"
-                           "  neurodecode info model.safetensors --json\n"
-                           "  neurodecode info checkpoint.pth\n"
-                           "  neurodecode info --encoders\n";
+static const char help[] =
+    "Explains a file of any supported format, whatever its name: its arrays, texts and metadata; of an encoder how it was trained and "
+    "its layers; of other weights which encoder they may belong to. No array is loaded. "
+    "Of a data set's folder it lists people, recordings and image embeddings.\v"
+    "Examples:\n"
+    "  neurodecode info world/Preprocessed_data_250Hz/sub-01/preprocessed_eeg_test.npy\n"
+    "  neurodecode info model.safetensors --json\n"
+    "  neurodecode info checkpoint.pth\n"
+    "  neurodecode info --encoders\n";
 
 /* --- folders ---------------------------------------------------------------------------------------------------------------------------- */
 
@@ -121,15 +124,41 @@ static json_t *list_formats(bool print)
     return list;
 }
 
+static json_t *param_row(const nd_param_info *p, bool print)
+{
+    if (print) printf("    %-22s %10.5g %10.5g %10.5g %10.5g  %s\n", p->name, p->value, p->reference, p->min, p->max, p->meaning);
+    return json_pack("{s:s, s:s, s:f, s:f, s:f, s:f}", "name", p->name, "meaning", p->meaning, "default", p->value, "reference", p->reference, "min",
+                     p->min, "max", p->max);
+}
+
+static void print_param_head(void) { printf("    %-22s %10s %10s %10s %10s\n", "", "default", "reference", "least", "most"); }
+
 static json_t *list_params(const char *kind_name, bool print)
 {
     json_t *list = must(json_array());
     nd_param_info p = { .size = sizeof p };
-    if (print) printf("    %-22s %10s %10s %10s %10s\n", "", "default", "reference", "least", "most");
-    for (size_t i = 0; nd_encoder_kind_get_param(kind_name, i, &p) == ND_OK; i++) {
-        if (print) printf("    %-22s %10.5g %10.5g %10.5g %10.5g  %s\n", p.name, p.value, p.reference, p.min, p.max, p.meaning);
-        json_array_append_new(list, json_pack("{s:s, s:s, s:f, s:f, s:f, s:f}", "name", p.name, "meaning", p.meaning, "default", p.value, "reference",
-                                              p.reference, "min", p.min, "max", p.max));
+    if (print) print_param_head();
+    for (size_t i = 0; nd_encoder_kind_get_param(kind_name, i, &p) == ND_OK; i++) json_array_append_new(list, param_row(&p, print));
+    return list;
+}
+
+static json_t *list_augmentations(bool print)
+{
+    json_t *list = must(json_array());
+    nd_param_info p = { .size = sizeof p };
+    if (print) print_param_head();
+    for (size_t i = 0; nd_augmentation_get_info(i, &p) == ND_OK; i++) json_array_append_new(list, param_row(&p, print));
+    return list;
+}
+
+static json_t *list_losses(bool print)
+{
+    json_t *list = must(json_array());
+    nd_loss_kind_info k = { .size = sizeof k };
+    for (size_t i = 0; nd_loss_kind_get_info(i, &k) == ND_OK; i++) {
+        if (print) printf("%-14s %s\n%-14s %s\n", k.name, k.title, "", k.source);
+        json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:f, s:f}", "name", k.name, "title", k.title, "source", k.source, "temperature",
+                                              k.temperature, "bias", k.bias));
     }
     return list;
 }
@@ -146,18 +175,26 @@ static json_t *list_encoders(bool print)
     return list;
 }
 
-/* The table asked for, or both. */
+/* The tables asked for; as JSON a list, or an object of several. */
 static int show_tables(const values *v)
 {
-    bool print = !v->all.json;
-    json_t *formats = v->formats ? list_formats(print) : NULL;
-    if (print && v->formats && v->encoders) putchar('\n');
-    json_t *encoders = v->encoders ? list_encoders(print) : NULL;
-    if (v->all.json)
-        print_json(formats && encoders ? json_pack("{s:O, s:O}", "formats", formats, "encoders", encoders)
-                                       : json_incref(formats ? formats : encoders));
-    json_decref(formats);
-    json_decref(encoders);
+    const struct {
+        const char *name;
+        bool wanted;
+        json_t *(*list)(bool print);
+    } tables[] = { { "formats", v->formats, list_formats },
+                   { "encoders", v->encoders, list_encoders },
+                   { "losses", v->losses, list_losses },
+                   { "augmentations", v->augmentations, list_augmentations } };
+    json_t *all = must(json_object()), *last = NULL;
+    for (size_t i = 0; i < sizeof tables / sizeof tables[0]; i++) {
+        if (!tables[i].wanted) continue;
+        if (last && !v->all.json) putchar('\n');
+        last = tables[i].list(!v->all.json);
+        json_object_set_new(all, tables[i].name, last);
+    }
+    if (v->all.json) print_json(json_incref(json_object_size(all) > 1 ? all : last));
+    json_decref(all);
     return 0;
 }
 
@@ -165,11 +202,11 @@ static int run(const void *values_given, char *const *arguments)
 {
     const values *v = values_given;
     struct stat about;
-    if (v->formats || v->encoders) return show_tables(v);
+    if (v->formats || v->encoders || v->losses || v->augmentations) return show_tables(v);
     if (!arguments[0]) return misused("info: which file? See neurodecode info --help");
     return stat(arguments[0], &about) == 0 && S_ISDIR(about.st_mode) ? show_folder(arguments[0], v) : show_file(arguments[0], v->all.json);
 }
 
 const command info_command = {
-    "info", "explain a file or a data set; list formats and encoders", "[FILE|DIR]", help, options, &defaults, sizeof defaults, 0, 1, run
+    "info", "explain a file or a data set; list formats, encoders, losses", "[FILE|DIR]", help, options, &defaults, sizeof defaults, 0, 1, run
 };

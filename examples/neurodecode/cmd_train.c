@@ -4,56 +4,28 @@
 #include <string.h>
 
 #include "recording.h"
+#include "training.h"
 
 typedef struct values {
     shared all;
     recording brain;
     images pictures;
-    const char *kind, *params, *output, *checkpoint;
-    int32_t recipe, schedule, split;
-    uint32_t epochs, batch, patience, warmup;
-    double learning_rate, weight_decay, validation_fraction, temperature;
-    bool learn_temperature, sum_directions, resume;
+    training_values how;
+    const char *output, *checkpoint;
+    bool resume;
 } values;
 
-enum { RECIPE_DEFAULT, RECIPE_REFERENCE };
-
-static const values defaults = { .all = SHARED_DEFAULTS,
-                                 .brain = RECORDING_DEFAULTS,
-                                 .kind = "nice",
-                                 .schedule = -1,
-                                 .split = -1,
-                                 .epochs = UNSET,
-                                 .batch = UNSET,
-                                 .patience = UNSET,
-                                 .warmup = UNSET,
-                                 .learning_rate = NAN,
-                                 .weight_decay = NAN,
-                                 .validation_fraction = NAN,
-                                 .temperature = NAN };
+static const values defaults = { .all = SHARED_DEFAULTS, .brain = RECORDING_DEFAULTS, .how = TRAINING_DEFAULTS };
 
 #define AT(field) offsetof(values, field)
 static const option options[] = {
     { .help = "What to train:" },
-    { "encoder", 0, "NAME", WORD, AT(kind), 0, 0, "architecture (default nice); neurodecode info --encoders lists them" },
-    { "params", 0, "TEXT", WORD, AT(params), 0, 0, "its hyper-parameters, as in \"maps=40 dropout=0.5\"" },
-    { "recipe", 0, "default|reference", CHOICE, AT(recipe), 0, 0, "all defaults: this library's, or those of the reference system with its quirks" },
-    { "output", 'o', "FILE", WORD, AT(output), 0, 0, "the trained encoder (default model.safetensors)" },
+    NETWORK_OPTIONS(values, how, "nice"),
+    { "output", 'o', "FILE", WORD, AT(output), 0, 0,
+      "the trained encoder (default model.safetensors); a projector goes beside it, model.images.safetensors" },
     { "checkpoint", 0, "FILE", WORD, AT(checkpoint), 0, 0, "written after every epoch and when stopped" },
     { "resume", 0, NULL, FLAG, AT(resume), 0, 0, "go on from the checkpoint" },
-    { .help = "How to train it:" },
-    { "epochs", 0, "N", WHOLE, AT(epochs), 1, 1e6, "at the most (default 50)" },
-    { "batch", 0, "N", WHOLE, AT(batch), 1, 1e6, "trials in a step (default 128)" },
-    { "lr", 0, "X", REAL, AT(learning_rate), 0, 10, "learning rate (default 2e-4)" },
-    { "weight-decay", 0, "X", REAL, AT(weight_decay), 0, 10, "decoupled, times the learning rate (default 0.1)" },
-    { "schedule", 0, "constant|cosine|plateau|reference", CHOICE, AT(schedule), 0, 0, "of the learning rate (default cosine)" },
-    { "warmup", 0, "N", WHOLE, AT(warmup), 0, 1e9, "steps in which the learning rate rises (default 0)" },
-    { "patience", 0, "N", WHOLE, AT(patience), 0, 1e6, "epochs without a better validation loss before stopping; 0 = never stop (default 25)" },
-    { "validation-fraction", 0, "X", REAL, AT(validation_fraction), 0, 0.9, "held out to choose the best epoch; 0 = none (default 0.1)" },
-    { "split", 0, "concept|image", CHOICE, AT(split), 0, 0, "what is held out together (default concept)" },
-    { "temperature", 0, "X", REAL, AT(temperature), 1e-4, 100, "of the contrastive loss (default 0.04)" },
-    { "learn-temperature", 0, NULL, FLAG, AT(learn_temperature), 0, 0, "let it be trained too" },
-    { "loss-sum", 0, NULL, FLAG, AT(sum_directions), 0, 0, "sum of both directions of the loss, not their mean" },
+    TRAINING_OPTIONS(values, how),
     RECORDING_OPTIONS(values, brain),
     IMAGE_OPTIONS(values, pictures),
     { 0 },
@@ -75,59 +47,47 @@ typedef struct session {
     const values *v;
     nd_dataset *dataset;
     nd_bank *bank;
-    nd_encoder *encoder;
+    nd_encoder *encoder, *projector;
     nd_loss *loss;
     nd_trainer *trainer;
     uint64_t epochs_shown;
 } session;
 
-static nd_status make_encoder(session *s)
+static const char *kind_of(const values *v) { return v->how.kind ? v->how.kind : "nice"; }
+
+static nd_status make_encoders(session *s)
 {
+    const training_values *how = &s->v->how;
     nd_encoder_options o;
     nd_bank_info about = { .size = sizeof about };
-    char params[1024];
-    const char *given = s->v->params ? s->v->params : "";
+    char params[PARAMS_ROOM];
     nd_status status = nd_bank_get_info(s->bank, &about);
-    if (status != ND_OK) return status;
-    nd_encoder_options_init(&o, sizeof o);
-    snprintf(params, sizeof params, "%s%s", s->v->recipe == RECIPE_REFERENCE ? "recipe=reference " : "", given);
-    o.embed_dim = about.dim;
-    o.params = params;
-    o.seed = s->v->all.seed;
-    o.n_threads = (int32_t)s->v->all.threads;
-    return nd_encoder_create_for(&s->encoder, s->v->kind, s->dataset, &o);
+    if (status == ND_OK) status = encoder_options(how, &s->v->all, about.dim, params, &o);
+    size_t dim = o.embed_dim;
+    if (status == ND_OK) status = nd_encoder_create_for(&s->encoder, kind_of(s->v), s->dataset, &o);
+    if (status != ND_OK || !how->projector) return status;
+    status = projector_options(how, &s->v->all, &o);
+    o.n_channels = about.dim;
+    o.n_samples = 1;
+    o.embed_dim = dim;
+    return status == ND_OK ? nd_encoder_create(&s->projector, how->projector, &o) : status;
 }
 
 static nd_status make_loss(session *s)
 {
     nd_loss_options o;
-    nd_loss_options_init(&o, sizeof o);
-    if (!isnan(s->v->temperature)) o.temperature = s->v->temperature;
-    o.learn_temperature = s->v->learn_temperature;
-    o.sum_directions = s->v->sum_directions;
-    return nd_loss_create(&s->loss, NULL, &o);
+    nd_status status = loss_options(&s->v->how, &o);
+    return status == ND_OK ? nd_loss_create(&s->loss, s->v->how.loss, &o) : status;
 }
 
 static nd_status make_trainer(session *s)
 {
-    const values *v = s->v;
     nd_train_options o;
-    nd_status status = nd_train_options_init_recipe(&o, sizeof o, v->recipe == RECIPE_REFERENCE ? "reference" : "default");
-    if (status != ND_OK) return status;
-    if (v->epochs != UNSET) o.epochs = v->epochs;
-    if (v->batch != UNSET) o.batch_size = v->batch;
-    if (v->patience != UNSET) o.patience = v->patience;
-    if (v->warmup != UNSET) o.warmup_steps = v->warmup;
-    if (!isnan(v->learning_rate)) o.learning_rate = v->learning_rate;
-    if (!isnan(v->weight_decay)) o.weight_decay = v->weight_decay;
-    if (!isnan(v->validation_fraction)) o.validation_fraction = v->validation_fraction;
-    if (v->schedule >= 0) o.schedule = v->schedule;
-    if (v->split >= 0) o.split_by_image = v->split;
-    o.seed = v->all.seed;
-    o.n_threads = (int32_t)v->all.threads;
-    o.checkpoint = v->checkpoint;
-    status = nd_trainer_create(&s->trainer, s->encoder, s->loss, s->dataset, s->bank, &o);
-    return status == ND_OK && v->resume ? nd_trainer_resume(s->trainer, v->checkpoint) : status;
+    nd_status status = train_options(&s->v->how, &s->v->all, &o);
+    o.checkpoint = s->v->checkpoint;
+    o.projector = s->projector;
+    if (status == ND_OK) status = nd_trainer_create(&s->trainer, s->encoder, s->loss, s->dataset, s->bank, &o);
+    return status == ND_OK && s->v->resume ? nd_trainer_resume(s->trainer, s->v->checkpoint) : status;
 }
 
 /* A line for each finished epoch, and the usual progress. */
@@ -169,14 +129,24 @@ static int report(const session *s, const char *output)
     return 0;
 }
 
+static nd_status save(const session *s, const char *output)
+{
+    nd_status status = nd_encoder_save(s->encoder, output);
+    if (status != ND_OK || !s->projector) return status;
+    char *beside = projector_path(output);
+    status = nd_encoder_save(s->projector, beside);
+    free(beside);
+    return status;
+}
+
 static int train(session *s, const char *output)
 {
-    if (make_encoder(s) != ND_OK || make_loss(s) != ND_OK || make_trainer(s) != ND_OK) return failed();
+    if (make_encoders(s) != ND_OK || make_loss(s) != ND_OK || make_trainer(s) != ND_OK) return failed();
     nd_status status = nd_trainer_run(s->trainer, watch, s);
     end_progress();
     if (status == ND_ERR_CANCELLED && s->v->checkpoint)
         return refused("train: stopped; --checkpoint %s --resume goes on from there", s->v->checkpoint);
-    if (status != ND_OK || nd_encoder_save(s->encoder, output) != ND_OK) return failed();
+    if (status != ND_OK || save(s, output) != ND_OK) return failed();
     return report(s, output);
 }
 
@@ -185,20 +155,22 @@ static int run(const void *values_given, char *const *arguments)
     values v = *(const values *)values_given;
     const char *folder = arguments[0], *output = v.output ? v.output : "model.safetensors";
     int status = check_sources(&v.brain, &v.pictures, folder);
+    if (status == 0) status = check_training(&v.how);
     if (status) return status;
     if (v.resume && !v.checkpoint) return misused("--resume needs --checkpoint FILE");
-    if (v.checkpoint && strcmp(v.kind, "ridge") == 0) return misused("--checkpoint: ridge is solved at once, there is nothing to go on from");
+    if (v.checkpoint && strcmp(kind_of(&v), "ridge") == 0) return misused("--checkpoint: ridge is solved at once, there is nothing to go on from");
     status = check_output("--output", output, "safetensors",
                           FILES(v.brain.data, v.brain.images, v.pictures.bank, v.pictures.ids, v.pictures.align, v.checkpoint));
     if (status == 0) status = check_output("--checkpoint", v.checkpoint, NULL, FILES(v.brain.data, v.brain.images, v.pictures.bank, v.pictures.ids));
     if (status) return status;
-    if (v.brain.normalise < 0 && v.recipe == RECIPE_REFERENCE) v.brain.normalise = ND_NORMALISE_REFERENCE;
+    if (v.brain.normalise < 0 && v.how.recipe == RECIPE_REFERENCE) v.brain.normalise = ND_NORMALISE_REFERENCE;
     session s = { .v = &v };
     s.dataset = open_recording(&v.brain, folder, "training", &v.all);
     if (s.dataset) s.bank = open_images(&v.pictures, NULL, folder, "training", s.dataset, &v.all);
     status = s.bank ? train(&s, output) : 1;
     nd_trainer_free(s.trainer);
     nd_loss_free(s.loss);
+    nd_encoder_free(s.projector);
     nd_encoder_free(s.encoder);
     nd_bank_free(s.bank);
     nd_dataset_free(s.dataset);

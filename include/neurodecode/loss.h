@@ -13,7 +13,7 @@ extern "C" {
  *  @brief Contrastive losses and regressions: InfoNCE, SoftCLIP, MixCo-NCE, multi-positive InfoNCE, SigLIP, cosine, mean squared error.
  *
  *  The loss called "infonce": with a, b the normalised rows of v and z and S = A B' / temperature, L = (CE(S) + CE(S')) / 2, the true partner of each row being the one of the
- *  same index. The page [Which loss?](losses.md) has the formulas and sources of all. Gradients are exact, with respect to v, z, log(1 / temperature) and the bias.
+ *  same index. The page "Which loss?" of the manual has the formulas and sources of all. Gradients are exact, with respect to v, z, log(1 / temperature) and the bias.
  *  @{ */
 
 /** @brief A loss and, where they are learned, its temperature and bias. */
