@@ -28,9 +28,9 @@ class Residual(nn.Module):
         return x + body(x)
 
 
-def head(features, dim, name="fn"):
+def head(features, dim, name="fn", dropout=0.5):
     """Features to an embedding: linear, a residual block, layer normalisation."""
-    return [nn.Linear(features, dim), Residual(name, nn.GELU(), nn.Linear(dim, dim), nn.Dropout(0.5)), nn.LayerNorm(dim)]
+    return [nn.Linear(features, dim), Residual(name, nn.GELU(), nn.Linear(dim, dim), nn.Dropout(dropout)), nn.LayerNorm(dim)]
 
 
 def attend(q, k, v, heads, scale, dropout):
@@ -311,7 +311,7 @@ class EEGProject(nn.Module):
 
     def __init__(self, channels, samples, dim):
         super().__init__()
-        self.model = nn.Sequential(*head(channels * samples, dim, "f"))
+        self.model = nn.Sequential(*head(channels * samples, dim, "f", dropout=0.3))
         self.logit_scale = nn.Parameter(torch.tensor(math.log(1 / 0.07)))
 
     def forward(self, x):
