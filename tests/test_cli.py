@@ -79,6 +79,14 @@ class Tool(unittest.TestCase):
     def test_results_do_not_depend_on_threads(self):
         self.assertEqual(self.evaluate("--threads", 1), self.evaluate("--threads", 3))
 
+    def test_an_unseen_person(self):
+        people, model = self.folder / "people", self.folder / "people.safetensors"
+        self.succeeds("simulate", people, *WORLD, "--subjects", 5, "--test", 50)
+        self.succeeds("train", people, "--subject", "1,2,3,4", "--embeddings", "aligned", "--encoder", "ridge", "-o", model)
+        seen, unseen = (json.loads(self.succeeds("evaluate", people, "--subject", person, "--model", model, "--json", "--quiet")) for person in (4, 5))
+        self.assertLess(unseen["top5"]["p"], 1e-6)
+        self.assertGreater(seen["mrr"], unseen["mrr"])
+
     def test_info(self):
         self.assertIn("preprocessed_eeg_data", self.succeeds("info", self.world))
         self.assertIn("npy", self.succeeds("info", "--formats"))
