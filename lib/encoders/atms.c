@@ -34,7 +34,8 @@ static int embed_tokens(graph *g, const spec *s, int x)
     const size_t token[] = { 1, T }, per_sample[] = { T, 4 };
     x = ndi_linear_rows(g, x, EMBEDDING "value_embedding", T);
     x = ndi_unused(g, x, EMBEDDING "mask_token", 2, token, 0, 1);
-    x = ndi_unused(g, x, EMBEDDING "temporal_embedding.embed.weight", 2, per_sample, 0, 1);
+    x = ndi_unused(g, x, EMBEDDING "temporal_embedding.embed.weight", 2, per_sample, 0, 0);
+    ndi_tensor_uniform(g, 0.5f); /* a linear layer of four inputs */
     x = ndi_unused(g, x, EMBEDDING "subject_embedding.mask_embedding", 2, token, 0, 1);
     x = ndi_subject_token(g, x, EMBEDDING "subject_embedding", ndi_get_size(s, "subjects"), ndi_get(s, "raw_subjects") > 0, ndi_get(s, "subject_dropout"));
     return ndi_dropout(g, x, ndi_get(s, "dropout"));

@@ -152,6 +152,12 @@ void ndi_graph_normal(graph *g, int first, float sd)
     }
 }
 
+void ndi_tensor_uniform(graph *g, float bound)
+{
+    ndi_tensor_normal(g, 0, 0);
+    if (g->status == ND_OK) g->tensors[g->n_tensors - 1].bound = bound;
+}
+
 const tensor *ndi_graph_tensor(const graph *g, const char *name)
 {
     for (int i = 0; i < g->n_tensors; i++)

@@ -78,6 +78,7 @@ node *ndi_node_add(graph *g, const op *kind, const char *name, int x);
 int ndi_node_done(graph *g, node *n);
 void ndi_tensor_add(graph *g, node *n, const char *suffix, bool trainable, float start, float bound, size_t n_dims, const size_t *shape);
 void ndi_tensor_normal(graph *g, float mean, float sd); /* the tensor added last starts from N(mean, sd^2) */
+void ndi_tensor_uniform(graph *g, float bound);         /* from U(-bound, bound) */
 int ndi_graph_fail(graph *g, const node *n, const char *format, ...) __attribute__((format(printf, 3, 4))); /* "encoder: layer (op): …"; returns -1 */
 int ndi_graph_append(graph *g, const graph *part, const char *prefix); /* copies its nodes over the same input, with names below `prefix`; the index of the last */
 void ndi_graph_normal(graph *g, int first, float sd); /* nodes from `first` on: weights of convolutions and linear layers from N(0, sd^2), of batch normalisations from N(1, sd^2) */
