@@ -141,7 +141,7 @@ def options(struct, given, init=None):
     return filled
 
 
-ENUM_OF = {"normalise": "ND_NORMALISE_", "vectors": "ND_VECTOR_", "schedule": "ND_SCHEDULE_"}
+ENUM_OF = {"normalise": "ND_NORMALISE_", "vectors": "ND_VECTOR_", "schedule": "ND_SCHEDULE_", "kind": "ND_FILTER_", "per": "ND_WHITEN_"}
 PATHS = ("images", "checkpoint")
 
 
