@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 
 #include "common.h"
+#include "show_recording.h"
 
 typedef struct values {
     shared all;
@@ -105,6 +106,8 @@ static void print_file(const json_t *about, const char *layers)
     }
     printf("%s: %s%s%s, %lld bytes\n", json_string_value(json_object_get(about, "path")), json_string_value(json_object_get(about, "format")),
            what ? ", " : "", what ? what : "", (long long)json_integer_value(json_object_get(about, "bytes")));
+    json_t *recording = json_object_get(about, "recording");
+    if (recording) show_recording(recording);
     if (json_array_size(json_object_get(about, "arrays"))) puts("Arrays");
     json_array_foreach(json_object_get(about, "arrays"), i, value) print_array(value, width);
     if (json_object_size(json_object_get(about, "text"))) puts("Texts");
