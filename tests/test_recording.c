@@ -430,6 +430,7 @@ static void selection(void **state)
     assert_int_equal(info_of(t).n_samples, 2);
     assert_int_equal(info_of(t).n_events, 1);
     expect_event(t, 0, 1, 0, 8, "");
+    nd_recording_free(t);
     FAILS(ND_ERR_ARGUMENT, "sample 4", nd_recording_set_events(&t, r, (const uint64_t[]){ 4 }, (const int32_t[]){ 8 }, 1));
     nd_recording_free(s);
     nd_recording_free(r);
