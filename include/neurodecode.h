@@ -6,6 +6,7 @@
 #include "neurodecode/common.h"
 #include "neurodecode/file.h"
 #include "neurodecode/dataset.h"
+#include "neurodecode/recording.h"
 #include "neurodecode/bank.h"
 #include "neurodecode/encoder.h"
 #include "neurodecode/loss.h"

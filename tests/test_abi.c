@@ -35,6 +35,35 @@ FIELD(nd_dataset_info, normalise, 72); FIELD(nd_dataset_info, averaged, 76);
 STRUCT(nd_trial, 32);
 FIELD(nd_trial, size, 0); FIELD(nd_trial, image, 8); FIELD(nd_trial, image_index, 16); FIELD(nd_trial, concept_index, 20);
 FIELD(nd_trial, subject, 24); FIELD(nd_trial, repetition, 28);
+STRUCT(nd_recording_options, 48);
+FIELD(nd_recording_options, size, 0); FIELD(nd_recording_options, variable, 8); FIELD(nd_recording_options, channels, 16);
+FIELD(nd_recording_options, types, 24); FIELD(nd_recording_options, unit, 32); FIELD(nd_recording_options, rate, 40);
+STRUCT(nd_recording_info, 48);
+FIELD(nd_recording_info, size, 0); FIELD(nd_recording_info, n_channels, 8); FIELD(nd_recording_info, n_samples, 16);
+FIELD(nd_recording_info, n_events, 24); FIELD(nd_recording_info, rate, 32); FIELD(nd_recording_info, format, 40);
+STRUCT(nd_channel, 32);
+FIELD(nd_channel, size, 0); FIELD(nd_channel, name, 8); FIELD(nd_channel, type, 16); FIELD(nd_channel, unit, 24);
+STRUCT(nd_event, 40);
+FIELD(nd_event, size, 0); FIELD(nd_event, sample, 8); FIELD(nd_event, duration, 16); FIELD(nd_event, text, 24); FIELD(nd_event, code, 32);
+FIELD(nd_event, previous, 36);
+STRUCT(nd_events_options, 40);
+FIELD(nd_events_options, size, 0); FIELD(nd_events_options, channels, 8); FIELD(nd_events_options, min_duration, 16);
+FIELD(nd_events_options, consecutive, 24); FIELD(nd_events_options, initial_event, 28); FIELD(nd_events_options, mask, 32);
+FIELD(nd_events_options, mask_not, 36);
+STRUCT(nd_filter_options, 40);
+FIELD(nd_filter_options, size, 0); FIELD(nd_filter_options, low, 8); FIELD(nd_filter_options, high, 16); FIELD(nd_filter_options, kind, 24);
+FIELD(nd_filter_options, order, 28); FIELD(nd_filter_options, n_threads, 32); FIELD(nd_filter_options, reserved, 36);
+STRUCT(nd_epoch_options, 112);
+FIELD(nd_epoch_options, size, 0); FIELD(nd_epoch_options, start, 8); FIELD(nd_epoch_options, end, 16);
+FIELD(nd_epoch_options, baseline_start, 24); FIELD(nd_epoch_options, baseline_end, 32); FIELD(nd_epoch_options, baseline, 40);
+FIELD(nd_epoch_options, decimate, 44); FIELD(nd_epoch_options, events, 48); FIELD(nd_epoch_options, drop, 56);
+FIELD(nd_epoch_options, images, 64); FIELD(nd_epoch_options, partition, 72); FIELD(nd_epoch_options, channels, 80);
+FIELD(nd_epoch_options, reject, 88); FIELD(nd_epoch_options, flat, 96); FIELD(nd_epoch_options, subject, 104);
+FIELD(nd_epoch_options, n_threads, 108);
+STRUCT(nd_epoch_report, 72);
+FIELD(nd_epoch_report, size, 0); FIELD(nd_epoch_report, n_events, 8); FIELD(nd_epoch_report, n_kept, 16);
+FIELD(nd_epoch_report, n_outside, 24); FIELD(nd_epoch_report, n_bad, 32); FIELD(nd_epoch_report, n_peak_to_peak, 40);
+FIELD(nd_epoch_report, n_flat, 48); FIELD(nd_epoch_report, worst_channel, 56); FIELD(nd_epoch_report, worst_count, 64);
 STRUCT(nd_bank_options, 48);
 FIELD(nd_bank_options, size, 0); FIELD(nd_bank_options, variable, 8); FIELD(nd_bank_options, images, 16); FIELD(nd_bank_options, partition, 24);
 FIELD(nd_bank_options, suffix, 32); FIELD(nd_bank_options, layer, 40);
@@ -113,7 +142,7 @@ typedef nd_status (*init_fn)(void *options, size_t size);
 /* Each init function behind one signature. */
 #define OPTIONS(X)                                                                                                                             \
     X(nd_dataset_options) X(nd_bank_options) X(nd_encoder_options) X(nd_loss_options) X(nd_train_options) X(nd_retrieval_options)          \
-    X(nd_simulate_options)
+    X(nd_simulate_options) X(nd_recording_options) X(nd_events_options) X(nd_filter_options) X(nd_epoch_options)
 #define INIT(type)                                                                                                                             \
     static nd_status type##_any(void *options, size_t size) { return type##_init(options, size); }
 OPTIONS(INIT)

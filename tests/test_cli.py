@@ -177,7 +177,7 @@ class Tool(unittest.TestCase):
         self.fails(1, ["train", self.world, "--embeddings", "aligned", "--loss", "hinge", "--quiet", "-o", model.with_name("no.safetensors")], "hinge", "infonce")
 
     def test_people_left_out_in_turn(self):
-        world = self.folder / "people"
+        world = self.folder / "two-people"
         self.succeeds("simulate", world, "--subjects", 2, *WORLD)
         found = json.loads(self.succeeds("evaluate", world, "--cross", "subject", "--subject", "1,2", "--encoder", "eegnet", "--embeddings", "aligned", "--epochs", 1,
                                          "--batch", 32, "--json", "--quiet"))

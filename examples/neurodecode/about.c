@@ -1,5 +1,7 @@
 #include "about.h"
 
+#include "show_recording.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -180,7 +182,8 @@ static void print_file(const json_t *about)
         printf("Layers\n%s", string_of(about, "layers"));
         return;
     }
-    print_arrays(json_object_get(about, "arrays"));
+    if (json_object_get(about, "recording")) show_recording(json_object_get(about, "recording"));
+    if (json_array_size(json_object_get(about, "arrays"))) print_arrays(json_object_get(about, "arrays"));
     if (json_object_size(json_object_get(about, "text"))) puts("Texts");
     json_object_foreach(json_object_get(about, "text"), key, value) print_texts(key, value);
     print_object("Metadata", json_object_get(about, "metadata"));

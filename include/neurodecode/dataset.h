@@ -146,6 +146,30 @@ ND_API nd_status nd_dataset_average(nd_dataset **dataset, const nd_dataset *sour
 /** @brief Normalises each channel of each trial, see ::ND_NORMALISE_ZSCORE. @return ::ND_ERR_STATE where trials were normalised before. */
 ND_API nd_status nd_dataset_normalise(nd_dataset **dataset, const nd_dataset *source, int32_t normalise);
 
+/** @brief Changes the rate by way of the frequencies, with the first and last value held beyond the ends of each trial: the arithmetic of `mne.Epochs.resample`.
+ *  The time of the first sample stays as it was by name; where the padding is not a whole number of new samples the values lag behind it, by at most half a new
+ *  sample (the 1201 samples of THINGS-EEG2 from 1000 to 250 Hz: 1 ms). The result is in memory.
+ *  @return ::ND_ERR_ARGUMENT, ::ND_ERR_STATE where trials were normalised before, ::ND_ERR_CANCELLED. */
+ND_API nd_status nd_dataset_resample(nd_dataset **dataset, const nd_dataset *source, double rate, nd_progress_fn progress, void *user);
+
+/** @brief What a covariance of the channels is taken over. */
+enum {
+    ND_WHITEN_EPOCHS = 0, /**< the samples of each trial */
+    ND_WHITEN_TIME = 1    /**< the repetitions of each image, at each time point */
+};
+
+/** @brief Multivariate noise normalisation: multiplies each time point by the inverse square root of the channels' covariance. Covariances are shrunk after Ledoit and
+ *  Wolf with standardised features and averaged over repetitions, then images, then the datasets of @p fits. The result is in memory.
+ *  @param dataset receives the handle
+ *  @param source what to whiten
+ *  @param fits where the covariance comes from: the training trials alone, or training and test as the published THINGS-EEG2 data have it
+ *  @param n_fits how many
+ *  @param per ND_WHITEN_...
+ *  @param progress may be NULL @param user for @p progress
+ *  @return ::ND_ERR_ARGUMENT, ::ND_ERR_NUMERIC for a singular covariance, ::ND_ERR_CANCELLED. */
+ND_API nd_status nd_dataset_whiten(nd_dataset **dataset, const nd_dataset *source, const nd_dataset *const *fits, size_t n_fits, int32_t per,
+                                   nd_progress_fn progress, void *user);
+
 /** @brief Appends the trials of @p second to those of @p first; channels, samples and rate must agree. */
 ND_API nd_status nd_dataset_concat(nd_dataset **dataset, const nd_dataset *first, const nd_dataset *second);
 

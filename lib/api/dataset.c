@@ -6,6 +6,7 @@
 #include "data/import.h"
 #include "data/store.h"
 #include "data/view.h"
+#include "data/whiten.h"
 
 static const char options_name[] = "nd_dataset_options";
 
@@ -180,6 +181,25 @@ nd_status nd_dataset_normalise(nd_dataset **dataset, const nd_dataset *source, i
     *dataset = NULL;
     REQUIRE(source);
     return ndi_dataset_normalise(dataset, source, normalise);
+}
+
+nd_status nd_dataset_resample(nd_dataset **dataset, const nd_dataset *source, double rate, nd_progress_fn fn, void *user)
+{
+    REQUIRE(dataset);
+    *dataset = NULL;
+    REQUIRE(source);
+    return ndi_dataset_resample(dataset, source, rate, fn, user);
+}
+
+nd_status nd_dataset_whiten(nd_dataset **dataset, const nd_dataset *source, const nd_dataset *const *fits, size_t n_fits, int32_t per,
+                            nd_progress_fn fn, void *user)
+{
+    REQUIRE(dataset);
+    *dataset = NULL;
+    REQUIRE(source);
+    REQUIRE(fits);
+    for (size_t i = 0; i < n_fits; i++) REQUIRE(fits[i]);
+    return ndi_dataset_whiten(dataset, source, fits, n_fits, per, fn, user);
 }
 
 nd_status nd_dataset_concat(nd_dataset **dataset, const nd_dataset *first, const nd_dataset *second)

@@ -5,6 +5,7 @@
 #include "api/handle.h"
 #include "encoders/encoder.h"
 #include "io/json.h"
+#include "io/signals.h"
 #include "neurodecode/file.h"
 
 static nd_status describe_array(json_t *list, const array *a)
@@ -54,6 +55,42 @@ static nd_status describe_weights(json_t *about, const content *c)
     return kind ? ndi_json_set(about, "resembles", json_string(kind->name)) : ND_OK;
 }
 
+static nd_status describe_channel(json_t *list, const channel *ch)
+{
+    json_t *entry = json_object();
+    TRY(ndi_json_append(list, entry));
+    TRY(ndi_json_set(entry, "name", json_string(ch->name)));
+    TRY(ndi_json_set(entry, "type", json_string(ch->type)));
+    return ndi_json_set(entry, "unit", json_string(ch->unit));
+}
+
+/* Events by what they are called, "7" or "7 Stimulus/S  7", with how many there are. */
+static nd_status count_event(json_t *events, const event *e)
+{
+    text t = { 0 };
+    ndi_text_add(&t, *e->text ? "%d %s" : "%d", (int)e->code, e->text);
+    nd_status status = ndi_text_status(&t);
+    if (status == ND_OK) status = ndi_json_set(events, t.s, json_integer(json_integer_value(json_object_get(events, t.s)) + 1));
+    ndi_text_free(&t);
+    return status;
+}
+
+static nd_status describe_signals(json_t *about, const signals *s)
+{
+    json_t *recording = json_object();
+    TRY(ndi_json_set(about, "recording", recording));
+    TRY(ndi_json_set(recording, "rate", json_real(s->rate)));
+    TRY(ndi_json_set(recording, "samples", json_integer((json_int_t)s->n_samples)));
+    TRY(ndi_json_set(recording, "seconds", json_real((double)s->n_samples / s->rate)));
+    json_t *channels = json_array();
+    TRY(ndi_json_set(recording, "channels", channels));
+    for (size_t i = 0; i < s->n_channels; i++) TRY(describe_channel(channels, &s->channels[i]));
+    json_t *events = json_object();
+    TRY(ndi_json_set(recording, "events", events));
+    for (size_t i = 0; i < s->n_events; i++) TRY(count_event(events, &s->events[i]));
+    return ND_OK;
+}
+
 static nd_status describe(json_t *about, content *c, const char *path)
 {
     uint64_t bytes;
@@ -69,6 +106,7 @@ static nd_status describe(json_t *about, content *c, const char *path)
     TRY(ndi_json_set(about, "bytes", json_integer((json_int_t)bytes)));
     for (size_t i = 0; i < c->n_arrays; i++) TRY(describe_array(arrays, &c->arrays[i]));
     for (size_t i = 0; i < c->n_texts; i++) TRY(describe_texts(named, &c->texts[i]));
+    if (c->signals) TRY(describe_signals(about, c->signals));
     TRY(describe_metadata(about, c, path));
     return describe_weights(about, c);
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "data/regions.h"
 #include "data/view.h"
 
 static const struct region {
@@ -48,6 +49,12 @@ static bool in_region(const struct region *r, const char *channel)
     for (size_t i = 0; n && i < COUNT(r->letters) && r->letters[i]; i++)
         if (same_letters(channel, r->letters[i], n)) return true;
     return false;
+}
+
+bool ndi_in_region(const char *word, size_t n, const char *channel)
+{
+    const struct region *r = find_region(word, n);
+    return r && in_region(r, channel);
 }
 
 typedef struct choice {

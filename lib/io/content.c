@@ -63,6 +63,7 @@ nd_status ndi_content_pick(const content *c, const char *name, const array **a)
     const char *file = c->n_streams ? ndi_stream_name(c->streams[0]) : c->format;
     list_arrays(c, there, sizeof there);
     const array *found = NULL;
+    CHECK(c->n_arrays || !c->signals, ND_ERR_UNSUPPORTED, "%s: is a continuous recording, expected arrays: open it as a recording", file);
     if (name) {
         found = ndi_content_array(c, name);
         CHECK(found, ND_ERR_FORMAT, "%s: has no array '%s', got %s", file, name, there);

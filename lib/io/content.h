@@ -59,6 +59,7 @@ typedef struct content {
     texts *texts;
     size_t n_texts;
     const char *metadata; /* JSON object or NULL */
+    struct signals *signals; /* a continuous recording, or NULL; see io/signals.h */
     /* private from here */
     arena memory;
     size_t arrays_capacity, texts_capacity;

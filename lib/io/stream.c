@@ -155,6 +155,24 @@ nd_status ndi_stream_open_file(stream **s, const char *path)
     return ND_OK;
 }
 
+nd_status ndi_stream_open_beside(stream **s, const stream *of, const char *name, size_t n)
+{
+    const char *slash = strrchr(of->name, '/');
+    const size_t folder = slash ? (size_t)(slash - of->name) + 1 : 0;
+    *s = NULL;
+    const char *end = name + n, *from = end;
+    while (from > name && from[-1] != '/' && from[-1] != '\\') from--;
+    n = (size_t)(end - from);
+    CHECK(n > 0, ND_ERR_FORMAT, "%s: names no file where one is due", of->name);
+    char *path;
+    TRY(NEW(path, folder + n + 1));
+    memcpy(path, of->name, folder);
+    memcpy(path + folder, from, n);
+    nd_status status = ndi_stream_open_file(s, path);
+    ndi_free(path);
+    return status;
+}
+
 /* ---- memory ---- */
 
 typedef struct memory_stream {

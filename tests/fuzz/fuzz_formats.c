@@ -7,6 +7,7 @@
 #include <utf8proc.h>
 
 #include "io/format.h"
+#include "io/signals.h"
 #include "io/stream_kind.h"
 
 #ifndef FORMAT
@@ -52,6 +53,26 @@ static void check_text(const char *s)
     }
 }
 
+/* The beginning of every channel, and the end of them all. */
+static void read_signals(const signals *s)
+{
+    static double x[PIECE * 64];
+    const size_t n = s->n_samples < PIECE ? (size_t)s->n_samples : PIECE, channels = s->n_channels < 64 ? s->n_channels : 64;
+    size_t chosen[64];
+    insist(s->rate > 0 && s->n_channels > 0 && s->n_samples > 0, "a recording of nothing");
+    for (size_t k = 0; k < channels; k++) {
+        chosen[k] = k;
+        check_text(s->channels[k].name);
+        check_text(s->channels[k].unit);
+        (void)ndi_signals_read(s, &k, 1, 0, n, x);
+    }
+    (void)ndi_signals_read(s, chosen, channels, s->n_samples - n, n, x);
+    for (size_t i = 0; i < s->n_events; i++) {
+        insist(s->events[i].sample < s->n_samples && s->events[i].duration <= s->n_samples - s->events[i].sample, "an event outside");
+        check_text(s->events[i].text);
+    }
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
 {
     stream *s;
@@ -70,6 +91,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
         check_text(c->texts[i].name);
         for (size_t k = 0; k < c->texts[i].n; k++) check_text(c->texts[i].items[k]);
     }
+    if (c->signals) read_signals(c->signals);
     ndi_content_free(c);
     return 0;
 }

@@ -71,6 +71,29 @@ def encoder_files(folder):
         save(folder, f"params-{i}", b"\0" + text)
 
 
+def edf(wide):
+    """Two records of a signal and of annotations."""
+    def columns(width, *texts):
+        return b"".join(text.encode().ljust(width) for text in texts)
+    version = b"\xffBIOSEMI" if wide else b"0       "
+    header = version + bytes(160).replace(b"\0", b" ") + b"01.01.2010.00.00768     " + b"EDF+C".ljust(44) + columns(8, "2", "1") + b"2   "
+    header += columns(16, "Status", "BDF Annotations" if wide else "EDF Annotations") + columns(80, "", "") + columns(8, "uV", "") + columns(8, "-100", "-1")
+    header += columns(8, "100", "1") + columns(8, "-2048", "-2048") + columns(8, "2047", "2047") + columns(80, "", "") + columns(8, "4", "8") + columns(32, "", "")
+    size = 3 if wide else 2
+    return header + b"".join(bytes(range(4 * size)) + b"+%d\x14\x14\0+%d\x14a\x14".ljust(8 * size, b"\0") % (i, i) for i in range(2))
+
+
+def fif():
+    """One channel in a buffer of four samples."""
+    def tag(kind, sort, data):
+        return struct.pack(">4i", kind, sort, len(data), 0) + data
+    def number(kind, value):
+        return tag(kind, 3, struct.pack(">i", value))
+    channel = struct.pack(">3i2f", 1, 1, 2, 1, 1e-6) + bytes(52) + struct.pack(">2i", 107, 0) + b"Cz".ljust(16, b"\0")
+    return (tag(100, 31, bytes(20)) + number(104, 101) + number(200, 1) + tag(201, 4, struct.pack(">f", 100)) + tag(203, 30, channel) + number(105, 101)
+            + number(104, 102) + number(208, 5) + tag(300, 2, bytes(8)) + number(301, 1) + tag(300, 4, bytes(16)) + number(105, 102))
+
+
 def main(folder):
     x = np.arange(6.0).reshape(2, 3)
     words = np.array(["one", "zwei", "três"])
@@ -113,6 +136,11 @@ def main(folder):
     save(f"{folder}/csv", "tabs", b"a\tb\n1\t2\n")
     save(f"{folder}/csv", "blanks", b"# comment\n 1.0  2.0\n 3.0  4.0\n")
     save(f"{folder}/csv", "text", "one\nzwei\ntrês\n".encode())
+    save(f"{folder}/edf", "edf", edf(False))
+    save(f"{folder}/edf", "bdf", edf(True))
+    save(f"{folder}/fif", "raw", fif())
+    save(f"{folder}/vhdr", "header", b"Brain Vision Data Exchange Header File Version 1.0\n[Common Infos]\nDataFile=$b.eeg\nDataFormat=BINARY\n"
+         b"DataOrientation=MULTIPLEXED\nNumberOfChannels=1\nSamplingInterval=1000\n[Binary Infos]\nBinaryFormat=INT_16\n[Channel Infos]\nCh1=Cz,,1,uV\n")
 
 
 if __name__ == "__main__":

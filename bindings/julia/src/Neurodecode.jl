@@ -11,7 +11,7 @@ module Neurodecode
 
 using Libdl
 
-export Dataset, Bank, Encoder, Loss, Trainer, Retrieval, NeurodecodeError
+export Dataset, Recording, Bank, Encoder, Loss, Trainer, Retrieval, NeurodecodeError
 export simulate, cross_run, cross_embed, embed, info, run!, step!, rank, rank_dataset, search, metrics, top_k, k_way, compare
 
 const LIBRARY = Ref{Ptr{Cvoid}}(C_NULL)
@@ -96,6 +96,91 @@ struct Trial
     concept_index::Int32
     subject::Int32
     repetition::Int32
+end
+
+struct RecordingOptions
+    size::Csize_t
+    variable::Cstring
+    channels::Cstring
+    types::Cstring
+    unit::Cstring
+    rate::Cdouble
+end
+
+struct RecordingInfo
+    size::Csize_t
+    n_channels::Csize_t
+    n_samples::UInt64
+    n_events::Csize_t
+    rate::Cdouble
+    format::Cstring
+end
+
+struct Channel
+    size::Csize_t
+    name::Cstring
+    type::Cstring
+    unit::Cstring
+end
+
+struct Event
+    size::Csize_t
+    sample::UInt64
+    duration::UInt64
+    text::Cstring
+    code::Int32
+    previous::Int32
+end
+
+struct EventsOptions
+    size::Csize_t
+    channels::Cstring
+    min_duration::Cdouble
+    consecutive::Int32
+    initial_event::Int32
+    mask::Int32
+    mask_not::Int32
+end
+
+struct FilterOptions
+    size::Csize_t
+    low::Cdouble
+    high::Cdouble
+    kind::Int32
+    order::Int32
+    n_threads::Int32
+    reserved::Int32
+end
+
+struct EpochOptions
+    size::Csize_t
+    start::Cdouble
+    end::Cdouble
+    baseline_start::Cdouble
+    baseline_end::Cdouble
+    baseline::Int32
+    decimate::Int32
+    events::Cstring
+    drop::Cstring
+    images::Cstring
+    partition::Cstring
+    channels::Cstring
+    reject::Cstring
+    flat::Cstring
+    subject::Int32
+    n_threads::Int32
+end
+
+struct EpochReport
+    size::Csize_t
+    n_events::Csize_t
+    n_kept::Csize_t
+    n_outside::Csize_t
+    n_bad::Csize_t
+    n_peak_to_peak::Csize_t
+    n_flat::Csize_t
+    worst_channel::Csize_t
+    worst_count::Csize_t
 end
 
 struct BankOptions
@@ -344,6 +429,7 @@ end
 
 include("call.jl")
 include("data.jl")
+include("recording.jl")
 include("model.jl")
 include("cross.jl")
 include("evaluation.jl")

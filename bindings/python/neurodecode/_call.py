@@ -148,7 +148,9 @@ def option(key, value, kind):
     return option_text(key, value) if kind is ctypes.c_char_p else number(key, value, kind)
 
 
-ENUM_OF = {"normalise": "ND_NORMALISE_", "vectors": "ND_VECTOR_", "schedule": "ND_SCHEDULE_", "optimiser": "ND_OPTIMISER_"}
+ENUM_OF = {
+    "normalise": "ND_NORMALISE_", "vectors": "ND_VECTOR_", "schedule": "ND_SCHEDULE_", "optimiser": "ND_OPTIMISER_", "kind": "ND_FILTER_", "per": "ND_WHITEN_",
+}
 PATHS = ("images", "checkpoint")
 
 

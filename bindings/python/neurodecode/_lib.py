@@ -20,6 +20,8 @@ STATUSES = {
 ENUMS = {
     "ND_LOG_WARNING": 1, "ND_LOG_INFO": 2, "ND_LOG_DEBUG": 3,
     "ND_NORMALISE_NONE": 0, "ND_NORMALISE_ZSCORE": 1, "ND_NORMALISE_REFERENCE": 2,
+    "ND_FILTER_FIR": 0, "ND_FILTER_BUTTERWORTH": 1,
+    "ND_WHITEN_EPOCHS": 0, "ND_WHITEN_TIME": 1,
     "ND_VECTOR_L2": 0, "ND_VECTOR_CENTRED_L2": 1,
     "ND_ENSEMBLE_AVERAGE": 0, "ND_ENSEMBLE_CONCATENATE": 1,
     "ND_SCHEDULE_CONSTANT": 0, "ND_SCHEDULE_COSINE": 1, "ND_SCHEDULE_PLATEAU": 2, "ND_SCHEDULE_REFERENCE": 3,
@@ -29,6 +31,10 @@ ENUMS = {
 
 # Handles: opaque, so that ctypes refuses a bank where a dataset is due.
 class nd_dataset(Structure):
+    pass
+
+
+class nd_recording(Structure):
     pass
 
 
@@ -89,6 +95,57 @@ class nd_dataset_info(Structure):
 class nd_trial(Structure):
     _fields_ = [
         ("size", c_size_t), ("image", c_char_p), ("image_index", c_int32), ("concept_index", c_int32), ("subject", c_int32), ("repetition", c_int32),
+    ]
+
+
+class nd_recording_options(Structure):
+    _fields_ = [
+        ("size", c_size_t), ("variable", c_char_p), ("channels", c_char_p), ("types", c_char_p), ("unit", c_char_p), ("rate", c_double),
+    ]
+
+
+class nd_recording_info(Structure):
+    _fields_ = [
+        ("size", c_size_t), ("n_channels", c_size_t), ("n_samples", c_uint64), ("n_events", c_size_t), ("rate", c_double), ("format", c_char_p),
+    ]
+
+
+class nd_channel(Structure):
+    _fields_ = [("size", c_size_t), ("name", c_char_p), ("type", c_char_p), ("unit", c_char_p)]
+
+
+class nd_event(Structure):
+    _fields_ = [
+        ("size", c_size_t), ("sample", c_uint64), ("duration", c_uint64), ("text", c_char_p), ("code", c_int32), ("previous", c_int32),
+    ]
+
+
+class nd_events_options(Structure):
+    _fields_ = [
+        ("size", c_size_t), ("channels", c_char_p), ("min_duration", c_double), ("consecutive", c_int32), ("initial_event", c_int32),
+        ("mask", c_int32), ("mask_not", c_int32),
+    ]
+
+
+class nd_filter_options(Structure):
+    _fields_ = [
+        ("size", c_size_t), ("low", c_double), ("high", c_double), ("kind", c_int32), ("order", c_int32), ("n_threads", c_int32),
+        ("reserved", c_int32),
+    ]
+
+
+class nd_epoch_options(Structure):
+    _fields_ = [
+        ("size", c_size_t), ("start", c_double), ("end", c_double), ("baseline_start", c_double), ("baseline_end", c_double),
+        ("baseline", c_int32), ("decimate", c_int32), ("events", c_char_p), ("drop", c_char_p), ("images", c_char_p), ("partition", c_char_p),
+        ("channels", c_char_p), ("reject", c_char_p), ("flat", c_char_p), ("subject", c_int32), ("n_threads", c_int32),
+    ]
+
+
+class nd_epoch_report(Structure):
+    _fields_ = [
+        ("size", c_size_t), ("n_events", c_size_t), ("n_kept", c_size_t), ("n_outside", c_size_t), ("n_bad", c_size_t),
+        ("n_peak_to_peak", c_size_t), ("n_flat", c_size_t), ("worst_channel", c_size_t), ("worst_count", c_size_t),
     ]
 
 
@@ -232,9 +289,10 @@ class nd_simulate_options(Structure):
 STRUCTS = {
     struct.__name__: struct
     for struct in (
-        nd_progress, nd_format_info, nd_dataset_options, nd_dataset_info, nd_trial, nd_bank_options, nd_bank_info, nd_encoder_kind_info,
-        nd_param_info, nd_encoder_options, nd_encoder_info, nd_tensor_info, nd_loss_kind_info, nd_loss_options,
-        nd_loss_batch, nd_loss_result, nd_train_options, nd_train_info, nd_cross_options, nd_fold, nd_retrieval_options, nd_metrics, nd_estimate, nd_comparison, nd_simulate_options,
+        nd_progress, nd_format_info, nd_dataset_options, nd_dataset_info, nd_trial, nd_recording_options, nd_recording_info, nd_channel,
+        nd_event, nd_events_options, nd_filter_options, nd_epoch_options, nd_epoch_report, nd_bank_options, nd_bank_info, nd_encoder_kind_info,
+        nd_param_info, nd_encoder_options, nd_encoder_info, nd_tensor_info, nd_loss_kind_info, nd_loss_options, nd_loss_batch, nd_loss_result,
+        nd_train_options, nd_train_info, nd_cross_options, nd_fold, nd_retrieval_options, nd_metrics, nd_estimate, nd_comparison, nd_simulate_options,
     )
 }
 
@@ -243,7 +301,7 @@ TEXTS = POINTER(c_char_p)
 FLOATS = POINTER(c_float)
 SIZES = POINTER(c_size_t)
 DOUBLE = POINTER(c_double)
-DATASET, BANK, ENCODER = POINTER(nd_dataset), POINTER(nd_bank), POINTER(nd_encoder)
+DATASET, RECORDING, BANK, ENCODER = POINTER(nd_dataset), POINTER(nd_recording), POINTER(nd_bank), POINTER(nd_encoder)
 LOSS, TRAINER, RETRIEVAL = POINTER(nd_loss), POINTER(nd_trainer), POINTER(nd_retrieval)
 WATCH = (nd_progress_fn, c_void_p)
 
@@ -281,6 +339,29 @@ FUNCTIONS = {  # name: (result, arguments)
     "nd_dataset_normalise": (nd_status, (POINTER(DATASET), DATASET, c_int32)),
     "nd_dataset_concat": (nd_status, (POINTER(DATASET), DATASET, DATASET)),
     "nd_dataset_split": (nd_status, (POINTER(DATASET), POINTER(DATASET), DATASET, c_double, TEXT, c_uint64)),
+    "nd_dataset_resample": (nd_status, (POINTER(DATASET), DATASET, c_double, *WATCH)),
+    "nd_dataset_whiten": (nd_status, (POINTER(DATASET), DATASET, POINTER(DATASET), c_size_t, c_int32, *WATCH)),
+
+    "nd_recording_options_init": (nd_status, (POINTER(nd_recording_options), c_size_t)),
+    "nd_events_options_init": (nd_status, (POINTER(nd_events_options), c_size_t)),
+    "nd_filter_options_init": (nd_status, (POINTER(nd_filter_options), c_size_t)),
+    "nd_epoch_options_init": (nd_status, (POINTER(nd_epoch_options), c_size_t)),
+    "nd_recording_open": (nd_status, (POINTER(RECORDING), TEXT, POINTER(nd_recording_options))),
+    "nd_recording_create": (nd_status, (POINTER(RECORDING), DOUBLE, c_size_t, c_size_t, POINTER(nd_recording_options))),
+    "nd_recording_free": (None, (RECORDING,)),
+    "nd_recording_get_info": (nd_status, (RECORDING, POINTER(nd_recording_info))),
+    "nd_recording_get_channel": (nd_status, (RECORDING, c_size_t, POINTER(nd_channel))),
+    "nd_recording_get_event": (nd_status, (RECORDING, c_size_t, POINTER(nd_event))),
+    "nd_recording_get_data": (nd_status, (RECORDING, c_uint64, c_size_t, DOUBLE, c_size_t)),
+    "nd_recording_select_channels": (nd_status, (POINTER(RECORDING), RECORDING, TEXT)),
+    "nd_recording_crop": (nd_status, (POINTER(RECORDING), RECORDING, c_double, c_double)),
+    "nd_recording_find_events": (nd_status, (POINTER(RECORDING), RECORDING, POINTER(nd_events_options))),
+    "nd_recording_set_events": (nd_status, (POINTER(RECORDING), RECORDING, POINTER(c_uint64), POINTER(c_int32), c_size_t)),
+    "nd_recording_rereference": (nd_status, (POINTER(RECORDING), RECORDING, TEXT)),
+    "nd_recording_filter": (nd_status, (POINTER(RECORDING), RECORDING, POINTER(nd_filter_options), *WATCH)),
+    "nd_recording_notch": (nd_status, (POINTER(RECORDING), RECORDING, DOUBLE, c_size_t, *WATCH)),
+    "nd_recording_resample": (nd_status, (POINTER(RECORDING), RECORDING, c_double, *WATCH)),
+    "nd_recording_epoch": (nd_status, (POINTER(DATASET), RECORDING, POINTER(nd_epoch_options), POINTER(nd_epoch_report), *WATCH)),
 
     "nd_bank_options_init": (nd_status, (POINTER(nd_bank_options), c_size_t)),
     "nd_bank_create": (nd_status, (POINTER(BANK), FLOATS, c_size_t, c_size_t, TEXTS, TEXT)),

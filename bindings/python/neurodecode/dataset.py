@@ -147,6 +147,17 @@ class Dataset(Handle):
         """Normalises each channel of each trial over its samples: "zscore" or "reference"."""
         return self._made(lib.nd_dataset_normalise, self, number("normalise", how, _lib.c_int32))
 
+    def resample(self, rate, progress=None):
+        """Changes the rate by way of the frequencies, as mne.Epochs.resample does."""
+        return self._made(watching(progress, lib.nd_dataset_resample), self, rate)
+
+    def whiten(self, *fits, per="epochs", progress=None):
+        """Multivariate noise normalisation by the covariance of the datasets `fits` (None given: of this one), over the samples of each trial
+        ("epochs") or over the repetitions at each time point ("time")."""
+        fits = fits or (self,)
+        pointers = (_lib.DATASET * len(fits))(*(fit._open() for fit in fits))
+        return self._made(watching(progress, lib.nd_dataset_whiten), self, pointers, len(fits), number("per", per, _lib.c_int32))
+
     def concat(self, second):
         """These trials, then those of `second`; channels, samples and rate must agree."""
         return self._made(lib.nd_dataset_concat, self, second)
