@@ -150,6 +150,12 @@ class Tool(unittest.TestCase):
             self.fails(1, [*start, data, "--bank", fits, option, other, "--quiet"], "vectors of 16", f"{other} gives 17")
         self.succeeds("evaluate", "--cross", "trial", "--params", "penalty=100", "--data", data, "--bank", fits, "--compare", longer)
 
+    def test_evaluation_takes_the_samples_of_the_training(self):
+        model = self.folder / "thinned.safetensors"
+        self.succeeds("train", self.world, "--embeddings", "aligned", "--encoder", "ridge", "--window", "0:0.3", "--every", 3, "-o", model)
+        protocol = json.loads(self.succeeds("evaluate", self.world, "--model", model, "--json", "--quiet"))["protocol"]
+        self.assertEqual((protocol["first_sample"], protocol["trials"]), (0, 20))
+
     def test_protocol(self):
         def protocol(*words):
             model = self.folder / "protocol.safetensors"

@@ -83,6 +83,15 @@ static nd_dataset *open_people(const recording *r, const char *folder, const cha
     return people;
 }
 
+/* Every how many samples: as the options say, or so many that the rate of the model comes out. */
+static size_t steps(const recording *r, const nd_dataset *d)
+{
+    nd_dataset_info about = { .size = sizeof about };
+    if (r->every > 1 || r->model_rate <= 0 || nd_dataset_get_info(d, &about) != ND_OK) return r->every;
+    double ratio = about.rate / r->model_rate;
+    return ratio >= 2 && fabs(ratio - round(ratio)) < 1e-9 ? (size_t)round(ratio) : r->every;
+}
+
 static nd_status keep(nd_dataset **d, const recording *r)
 {
     nd_dataset *made;
@@ -100,8 +109,9 @@ static nd_status keep(nd_dataset **d, const recording *r)
         replace(d, status, made);
     }
     bool cut = !isnan(r->window[0]);
-    if (status == ND_OK && (cut || r->every > 1)) {
-        status = nd_dataset_window(&made, *d, cut ? r->window[0] : -FAR_AWAY, cut ? r->window[1] : FAR_AWAY, r->every);
+    size_t every = steps(r, *d);
+    if (status == ND_OK && (cut || every > 1)) {
+        status = nd_dataset_window(&made, *d, cut ? r->window[0] : -FAR_AWAY, cut ? r->window[1] : FAR_AWAY, every);
         replace(d, status, made);
     }
     return status;
@@ -185,6 +195,7 @@ char *take_input(recording *r, const nd_encoder *encoder, bool from_folder)
         r->normalise_unless_done = true;
     }
     if (from_folder && isnan(r->window[0]) && r->every == 1 && rate > 0) {
+        r->model_rate = rate;
         r->window[0] = start - 0.5 / rate;
         r->window[1] = start + ((double)info.n_samples - 0.5) / rate;
     }

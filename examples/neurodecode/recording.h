@@ -13,6 +13,7 @@ typedef struct recording {
     const char *channels; /* what to keep of it, in this order: baseline, normalise, channels, window */
     double baseline[2], window[2];
     uint32_t every;
+    double model_rate;          /* of a model, 0 = unknown: which samples to take, where `every` does not say it */
     int32_t normalise;          /* -1 = not given */
     bool normalise_unless_done; /* `normalise` comes from a model: trials that are normalised already stay as they are */
 } recording;
