@@ -127,3 +127,21 @@ graph *start(size_t maps, size_t rows, size_t samples)
     assert_int_equal(ndi_graph_create(&g, "test", (shape){ maps, rows, samples }), ND_OK);
     return g;
 }
+
+void check_same_bits(graph *(*make)(void))
+{
+    float *first = NULL;
+    for (int32_t threads = 1; threads <= 3; threads++) {
+        graph *g = make();
+        rig r;
+        rig_up(&r, g, 77, true, threads);
+        run_backward(&r);
+        if (!first) {
+            first = random_block(g->n_params, 0);
+            memcpy(first, r.grads, g->n_params * sizeof *first);
+        }
+        assert_memory_equal(first, r.grads, g->n_params * sizeof *first);
+        tear_down(&r);
+    }
+    ndi_free(first);
+}

@@ -21,6 +21,9 @@ void run_backward(rig *r); /* runs forward and backward */
 /* Gradients of the objective against central differences: of the input and of every parameter. Frees the graph. */
 void check_gradients(graph *g, size_t B, bool training);
 
+/* Forward and backward in training mode give the same bits with one, two and three threads. */
+void check_same_bits(graph *(*make)(void));
+
 int32_t person_of(size_t trial); /* whose trial it is, up to trial 127 */
 float *random_block(size_t n, uint32_t stream); /* in (-1, 1), to be freed with ndi_free */
 
