@@ -29,12 +29,12 @@ static uint8_t *numbers(uint8_t *at, int first, int n)
 
 size_t nd_test_edf(uint8_t bytes[ND_TEST_BYTES])
 {
-    static const char *const lists[] = { "+0\x14\x14\0+0.25\x15"
-                                         "0.5\x14"
-                                         "a\x14",
+    static const char *const lists[] = { ("+0\x14\x14\0+0.25\x15"
+                                          "0.5\x14"
+                                          "a\x14"),
                                          "+0.5\x14\x14",
-                                         "+1\x14\x14\0+1\x14"
-                                         "b: c\x14" };
+                                         ("+1\x14\x14\0+1\x14"
+                                          "b: c\x14") };
     static const size_t lengths[] = { 18, 6, 14 };
     char *at = (char *)bytes;
     memset(bytes, 0, ND_TEST_BYTES);
