@@ -17,7 +17,7 @@ typedef struct optimiser_job {
     const float *g;
     float *p, *first, *second;
     double *blocks;
-    float scale, decay, coupled, beta1, beta2, step_size, root_scale, epsilon, momentum, along, ahead;
+    float scale, decay, coupled, beta1, beta2, rest1, rest2, step_size, root_scale, epsilon, momentum, along, ahead;
 } job;
 
 static void adam(const job *a, size_t at, size_t n)
@@ -27,8 +27,8 @@ static void adam(const job *a, size_t at, size_t n)
     float *restrict p = j.p + at, *restrict m = j.first + at, *restrict v = j.second + at;
     for (size_t i = 0; i < n; i++) {
         float x = j.scale * g[i] + j.coupled * p[i];
-        m[i] = j.beta1 * m[i] + (1 - j.beta1) * x;
-        v[i] = j.beta2 * v[i] + (1 - j.beta2) * (x * x);
+        m[i] = j.beta1 * m[i] + j.rest1 * x;
+        v[i] = j.beta2 * v[i] + j.rest2 * (x * x);
         p[i] = p[i] * j.decay - j.step_size * m[i] / (sqrtf(v[i]) * j.root_scale + j.epsilon);
     }
 }
@@ -118,6 +118,8 @@ void ndi_optimise(pool *threads, const rule *r, float scale, const float *g, flo
               .coupled = r->kind->decoupled ? 0 : (float)r->weight_decay,
               .beta1 = (float)r->beta1,
               .beta2 = (float)r->beta2,
+              .rest1 = (float)(1 - r->beta1), /* not from the rounded beta: 1 - 0.999f is 1.3e-5 too small */
+              .rest2 = (float)(1 - r->beta2),
               .step_size = (float)(rate / correct1),
               .root_scale = (float)(1 / sqrt(correct2)),
               .epsilon = (float)r->epsilon,
