@@ -13,6 +13,7 @@
 #include "base/random.h"
 #include "check.h"
 #include "encoders/encoder.h"
+#include "fault.h"
 #include "neurodecode.h"
 
 enum { PEOPLE = 3, IMAGES = 40, CHANNELS = 3, SAMPLES = 90, DIM = 6, TESTS = 8 };
@@ -222,12 +223,102 @@ static void it_stops_when_asked_and_tells_how_far_it_is(void **state)
     free_world(&w);
 }
 
+/* ---- projectors ---- */
+
+enum { SPACE = 4 };
+
+typedef struct projected {
+    const world *w;
+    size_t n;
+    float *first; /* weights of the projector of the first fold */
+} projected;
+
+static int32_t look_at_projectors(const nd_fold *fold, void *user)
+{
+    projected *s = user;
+    nd_encoder_info encoder = { .size = sizeof encoder }, projector = { .size = sizeof projector };
+    nd_bank *gallery;
+    nd_bank_info about = { .size = sizeof about };
+    OK(nd_encoder_get_info(fold->encoder, &encoder));
+    OK(nd_encoder_get_info(fold->projector, &projector));
+    assert_true(encoder.embed_dim == SPACE && projector.embed_dim == SPACE && projector.n_channels == DIM);
+    OK(nd_encoder_embed_bank(fold->projector, s->w->bank, &gallery));
+    OK(nd_bank_get_info(gallery, &about));
+    assert_true(about.dim == SPACE && about.n_images == IMAGES + TESTS);
+    nd_bank_free(gallery);
+    if (s->n++ == 0)
+        memcpy(s->first, fold->projector->params, (DIM + 1) * SPACE * sizeof(float));
+    else
+        assert_memory_not_equal(s->first, fold->projector->params, (DIM + 1) * SPACE * sizeof(float));
+    return 0;
+}
+
+static void every_fold_has_a_projector_of_its_own(void **state)
+{
+    (void)state;
+    world w;
+    choices c;
+    float first[2][(DIM + 1) * SPACE];
+    make_world(&w);
+    choose(&c);
+    c.encoder.embed_dim = SPACE;
+    c.cross.projector = "linear";
+    for (int again = 0; again < 2; again++) {
+        projected s = { &w, 0, first[again] };
+        OK(nd_cross_run(w.training, w.bank, &c.cross, look_at_projectors, &s));
+        assert_int_equal(s.n, PEOPLE);
+    }
+    assert_memory_equal(first[0], first[1], sizeof first[0]);
+    nd_encoder *given;
+    nd_encoder_options o = c.encoder;
+    o.params = NULL;
+    o.n_channels = DIM;
+    o.n_samples = 1;
+    OK(nd_encoder_create(&given, "linear", &o));
+    c.train.projector = given;
+    projected s = { &w, 0, first[0] };
+    FAILS(ND_ERR_ARGUMENT, "every fold makes its own", nd_cross_run(w.training, w.bank, &c.cross, look_at_projectors, &s));
+    nd_encoder_free(given);
+    free_world(&w);
+}
+
+/* ---- memory ---- */
+
+static int32_t nothing(const nd_fold *fold, void *user)
+{
+    (void)fold;
+    (void)user;
+    return 0;
+}
+
+static nd_status run_all(void *context)
+{
+    const world *w = context;
+    choices c;
+    choose(&c);
+    c.encoder.n_threads = c.train.n_threads = 1;
+    c.train.epochs = 1;
+    c.cross.projector = "linear";
+    return nd_cross_run(w->training, w->bank, &c.cross, nothing, NULL);
+}
+
+static void every_allocation_failure_is_survived(void **state)
+{
+    (void)state;
+    world w;
+    make_world(&w);
+    assert_true(nd_test_faults(run_all, &w) > 100);
+    free_world(&w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_fold_begins_afresh),
         cmocka_unit_test(test_trials_are_those_of_who_is_left_out),
         cmocka_unit_test(it_stops_when_asked_and_tells_how_far_it_is),
+        cmocka_unit_test(every_fold_has_a_projector_of_its_own),
+        cmocka_unit_test(every_allocation_failure_is_survived),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

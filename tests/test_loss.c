@@ -12,6 +12,7 @@
 #include "approx.h"
 #include "base/random.h"
 #include "check.h"
+#include "fault.h"
 #include "golden.h"
 #include "loss/loss.h"
 #include "math/vec.h"
@@ -238,7 +239,8 @@ static void check_slopes(batch *b, double *x, const float *found, const char *wh
 
 static void close_to(const batch *b, double found, double expected, const char *what)
 {
-    if (!(fabs(found - expected) < 1e-5 * fmax(1, fabs(expected)))) fail_msg("%s (%zu x %zu): %s: %.9g, expected %.9g", b->kind, b->n, b->dim, what, found, expected);
+    if (!(fabs(found - expected) < 1e-5 * fmax(1, fabs(expected))))
+        fail_msg("%s (%zu x %zu): %s: %.9g, expected %.9g", b->kind, b->n, b->dim, what, found, expected);
 }
 
 static void check_formula(batch *b)
@@ -367,6 +369,26 @@ static void same_bits_for_any_threads(void **state)
     for (size_t i = 0; i < COUNT(blocks); i++) ndi_free(blocks[i]);
 }
 
+static nd_status make_and_evaluate(void *context)
+{
+    float *v = context, dv[60], dz[60];
+    nd_loss *loss = NULL;
+    nd_loss_result result = { .size = sizeof result };
+    nd_loss_batch given = { .size = sizeof given, .v = v, .z = v, .n = 6, .dim = 10 };
+    nd_status status = nd_loss_create(&loss, "softclip", NULL);
+    if (status == ND_OK) status = nd_loss_evaluate_batch(loss, &given, &result, dv, dz);
+    nd_loss_free(loss);
+    return status;
+}
+
+static void every_allocation_failure_is_survived(void **state)
+{
+    (void)state;
+    float *v = random_rows(60, 1);
+    assert_true(nd_test_faults(make_and_evaluate, v) > 15);
+    ndi_free(v);
+}
+
 static void the_table_is_listed(void **state)
 {
     (void)state;
@@ -432,8 +454,13 @@ static void bad_arguments(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(reference_vectors),         cmocka_unit_test(every_loss_is_its_formula), cmocka_unit_test(extremes),
-        cmocka_unit_test(same_bits_for_any_threads), cmocka_unit_test(the_table_is_listed),       cmocka_unit_test(bad_arguments),
+        cmocka_unit_test(reference_vectors),
+        cmocka_unit_test(every_loss_is_its_formula),
+        cmocka_unit_test(extremes),
+        cmocka_unit_test(same_bits_for_any_threads),
+        cmocka_unit_test(the_table_is_listed),
+        cmocka_unit_test(every_allocation_failure_is_survived),
+        cmocka_unit_test(bad_arguments),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

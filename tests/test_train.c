@@ -363,6 +363,12 @@ static void checkpoints_of_something_else(void **state)
     assert_int_equal(nd_test_start(&other, &w, 0), ND_OK);
     assert_int_equal(nd_trainer_resume(other.t, path), ND_ERR_ARGUMENT);
     assert_non_null(strstr(nd_last_error(), "seed: the checkpoint has '42', this training has '7'"));
+    nd_test_end(&other);
+    nd_test_prepare(&other, 1);
+    assert_int_equal(nd_test_start(&other, &w, 0), ND_OK);
+    other.loss->options.mask_same_image = 1;
+    assert_int_equal(nd_trainer_resume(other.t, path), ND_ERR_ARGUMENT);
+    assert_non_null(strstr(nd_last_error(), "loss_pairs: the checkpoint has 'same image kept"));
     assert_int_equal(nd_encoder_save(r.e, path), ND_OK);
     assert_int_equal(nd_trainer_resume(r.t, path), ND_ERR_FORMAT);
     assert_int_equal(nd_trainer_resume(r.t, "no/such/file"), ND_ERR_IO);

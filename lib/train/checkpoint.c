@@ -70,8 +70,9 @@ static nd_status describe_networks(const nd_trainer *t, json_t *d)
     TRY(say(d, "channels_samples_dim", "%zu %zu %zu", t->encoder->s.channels, t->encoder->s.samples, t->encoder->s.dim));
     TRY(say_text(d, "projector", t->projector ? t->projector->s.kind->name : NULL));
     TRY(say_text(d, "projector_params", t->projector ? t->projector->params_text : NULL));
-    return say(d, "loss", "%s %.9g %d %d %d", t->loss->kind->name, l->temperature, (int)l->learn_temperature, (int)l->sum_directions,
-               (int)l->vectors);
+    TRY(say(d, "loss", "%s %.9g %d %d %d", t->loss->kind->name, l->temperature, (int)l->learn_temperature, (int)l->sum_directions, (int)l->vectors));
+    return say(d, "loss_pairs", "same image %s, mixtures by rule %d, bias %.9g", l->mask_same_image ? "left out" : "kept", (int)l->reference,
+               l->bias);
 }
 
 static nd_status describe_steps(const nd_trainer *t, json_t *d)
