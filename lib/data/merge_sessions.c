@@ -44,12 +44,14 @@ static nd_status count_repetitions(merger *m)
     for (size_t s = 0; s < m->plan->n_sessions; s++) {
         const session_trials *t = &m->sessions[s];
         for (size_t i = 0; i < t->n_trials; i++) {
-            CHECK((size_t)t->image[i] < n_images, ND_ERR_FORMAT, "%s: trial %zu is of image %d of %zu", m->plan->trials[s], i, (int)t->image[i], n_images);
+            CHECK((size_t)t->image[i] < n_images, ND_ERR_FORMAT, "%s: trial %zu is of image %d of %zu", m->plan->trials[s], i, (int)t->image[i],
+                  n_images);
             m->begin[t->image[i] + 1]++;
         }
     }
     for (size_t i = 0; i < n_images; i++) {
-        CHECK(m->begin[i + 1] > 0 || !m->plan->complete, ND_ERR_FORMAT, "image %zu (%s) is in none of the sessions", i + 1, m->plan->images->items[i]);
+        CHECK(m->begin[i + 1] > 0 || !m->plan->complete, ND_ERR_FORMAT, "image %zu (%s) is in none of the sessions", i + 1,
+              m->plan->images->items[i]);
         m->most = m->begin[i + 1] > m->most ? m->begin[i + 1] : m->most;
         m->begin[i + 1] += m->begin[i];
     }
@@ -65,7 +67,8 @@ static nd_status line_up(merger *m, size_t *taken)
         const session_trials *t = &m->sessions[s];
         for (size_t i = 0; i < t->n_trials; i++) {
             const size_t image = (size_t)t->image[i], at = m->begin[image] + taken[image] + (size_t)t->repetition[i];
-            CHECK(at < m->begin[image + 1], ND_ERR_FORMAT, "%s: trial %zu is repetition %d of image %zu", m->plan->trials[s], i, (int)t->repetition[i], image);
+            CHECK(at < m->begin[image + 1], ND_ERR_FORMAT, "%s: trial %zu is repetition %d of image %zu", m->plan->trials[s], i,
+                  (int)t->repetition[i], image);
             m->sources[at] = (source){ (uint32_t)s, (uint32_t)i };
         }
         for (size_t i = 0; i < t->n_trials; i++) taken[t->image[i]]++;
@@ -231,8 +234,9 @@ static nd_status open_all(merger *m)
     const merge_plan *p = m->plan;
     for (size_t s = 0; s < p->n_sessions; s++) {
         TRY(ndi_session_open(&m->sessions[s], p->trials[s]));
-        CHECK(m->sessions[s].n_channels == p->n_channels && m->sessions[s].n_samples == p->n_samples, ND_ERR_FORMAT, "%s: trials of %zu x %zu, expected %zu x %zu", p->trials[s],
-              m->sessions[s].n_channels, m->sessions[s].n_samples, p->n_channels, p->n_samples);
+        CHECK(m->sessions[s].n_channels == p->n_channels && m->sessions[s].n_samples == p->n_samples, ND_ERR_FORMAT,
+              "%s: trials of %zu x %zu, expected %zu x %zu", p->trials[s], m->sessions[s].n_channels, m->sessions[s].n_samples, p->n_channels,
+              p->n_samples);
     }
     TRY(arrange(m));
     for (size_t s = 0; s < p->n_sessions; s++) TRY(make_root(m, s));
@@ -311,8 +315,9 @@ done:
 static nd_status check_equal(const merger *m)
 {
     for (size_t i = 0; i < m->plan->images->n; i++)
-        CHECK(m->begin[i + 1] - m->begin[i] == m->most, ND_ERR_FORMAT, "image %zu (%s) has %zu repetitions, another one %zu: an array needs as many of each", i + 1,
-              m->plan->images->items[i], m->begin[i + 1] - m->begin[i], m->most);
+        CHECK(m->begin[i + 1] - m->begin[i] == m->most, ND_ERR_FORMAT,
+              "image %zu (%s) has %zu repetitions, another one %zu: an array needs as many of each", i + 1, m->plan->images->items[i],
+              m->begin[i + 1] - m->begin[i], m->most);
     return ND_OK;
 }
 

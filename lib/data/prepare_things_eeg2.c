@@ -22,7 +22,8 @@ static const double EPOCH_START = -0.2;
 /* name, whole, default, reference, min, max, meaning */
 static const param params[] = {
     { "subject", true, 1, 1, 1, 99, "number of the person" },
-    { "published", true, 0, 0, 0, 1, "1: as the data published at 100 Hz: 17 channels in the order of the file, -0.2 .. 0.8 s, whitened by both partitions" },
+    { "published", true, 0, 0, 0, 1,
+      "1: as the data published at 100 Hz: 17 channels in the order of the file, -0.2 .. 0.8 s, whitened by both partitions" },
     { "channels", true, 63, 63, 17, 63, "63, or 17 for the occipital and parietal ones" },
     { "rate", false, 250, 250, 1, 1000, "samples per second of the trials" },
     { "end", false, 1, 1, 0.1, 5, "seconds after the image at which epochs end; they begin 0.2 s before it" },
@@ -51,7 +52,10 @@ static void release(void *own)
 }
 
 static bool asked(const nd_preparation *p, const char *name) { return ndi_preparation_param(p, name) > 0; }
-static size_t repetitions_of(const nd_preparation *p, size_t partition) { return (size_t)ndi_preparation_param(p, partition == TEST ? "test_repetitions" : "repetitions"); }
+static size_t repetitions_of(const nd_preparation *p, size_t partition)
+{
+    return (size_t)ndi_preparation_param(p, partition == TEST ? "test_repetitions" : "repetitions");
+}
 
 /* ---- steps ---- */
 
@@ -182,7 +186,7 @@ static nd_status look_for_session(nd_preparation *p, size_t session, bool needed
     for (int i = 0; i < N_PARTITIONS; i++) {
         files[i] = ndi_preparation_text(p, "raw_eeg/%s/ses-%02zu/raw_eeg_%s.npy", p->name, session + 1, partition_names[i]);
         e->raw[session][i] = ndi_preparation_text(p, "%s/%s", p->source, files[i] ? files[i] : "");
-        e->trials[session][i] = ndi_preparation_text(p, "%s/.%s/ses-%02zu_%s.safetensors", p->output, p->name, session + 1, partition_names[i]);
+        e->trials[session][i] = ndi_preparation_text(p, "%s/.%s/ses-%02zu_%s.pickle", p->output, p->name, session + 1, partition_names[i]);
         CHECK(files[i] && e->raw[session][i] && e->trials[session][i], ND_ERR_MEMORY, "things-eeg2: out of memory");
         e->there[session] = e->there[session] || ndi_file_exists(e->raw[session][i]);
     }
@@ -242,7 +246,8 @@ static nd_status add_output_steps(nd_preparation *p, size_t i, size_t n_sessions
                                      .a = i };
     TRY(ndi_preparation_add_step(p, &store));
     if (!asked(p, "pickles")) return ND_OK;
-    const char *folder = asked(p, "published") ? "preprocessed_eeg" : ndi_preparation_text(p, "Preprocessed_data_%gHz", ndi_preparation_param(p, "rate"));
+    const char *folder =
+        asked(p, "published") ? "preprocessed_eeg" : ndi_preparation_text(p, "Preprocessed_data_%gHz", ndi_preparation_param(p, "rate"));
     CHECK(folder, ND_ERR_MEMORY, "things-eeg2: out of memory");
     const preparation_step pickle = { .name = ndi_preparation_text(p, "%s %s: pickle", p->name, partition_names[i]),
                                       .file = ndi_preparation_text(p, "%s/%s/preprocessed_eeg_%s.npy", folder, p->name, partition_names[i]),
@@ -256,7 +261,8 @@ static nd_status choose(nd_preparation *p)
 {
     eeg2 *e = p->own;
     const size_t n = (size_t)ndi_preparation_param(p, "channels");
-    CHECK(n == NDI_N_ELECTRODES || n == NDI_N_POSTERIOR, ND_ERR_ARGUMENT, "things-eeg2: channels: got %zu, expected %d or %d", n, NDI_N_ELECTRODES, NDI_N_POSTERIOR);
+    CHECK(n == NDI_N_ELECTRODES || n == NDI_N_POSTERIOR, ND_ERR_ARGUMENT, "things-eeg2: channels: got %zu, expected %d or %d", n, NDI_N_ELECTRODES,
+          NDI_N_POSTERIOR);
     if (asked(p, "published")) {
         ndi_preparation_preset(p, "channels", NDI_N_POSTERIOR);
         ndi_preparation_preset(p, "rate", 100);

@@ -24,7 +24,7 @@ typedef struct session {
     size_t *channels;
     trial *trials; /* in the order of time */
     size_t n_trials;
-    int64_t before; /* samples from the event back to the window */
+    int64_t before;       /* samples from the event back to the window */
     size_t n, n_baseline; /* samples of a window, of its baseline */
     resampler *to_rate;
     size_t n_resampled, first_kept, n_kept;
@@ -57,13 +57,14 @@ static nd_status count_events(const session *s, occurrences *o)
     for (size_t i = 0; i < s->r->n_marks; i++) {
         const int32_t code = s->r->marks[i].code;
         if (code == TARGET_CODE) continue;
-        CHECK(code >= 1 && (size_t)code <= p->n_images, ND_ERR_FORMAT, "%s: event of code %d at sample %llu, expected an image from 1 to %zu or %d", p->path, (int)code,
-              (unsigned long long)s->r->marks[i].sample, p->n_images, TARGET_CODE);
+        CHECK(code >= 1 && (size_t)code <= p->n_images, ND_ERR_FORMAT, "%s: event of code %d at sample %llu, expected an image from 1 to %zu or %d",
+              p->path, (int)code, (unsigned long long)s->r->marks[i].sample, p->n_images, TARGET_CODE);
         o->begin[code + 1]++;
     }
     for (size_t k = 0; k < p->n_images; k++) {
         const size_t n = o->begin[k + 2];
-        CHECK(n >= p->repetitions || (n == 0 && !p->all_images), ND_ERR_FORMAT, "%s: image %zu stands %zu times, expected %zu", p->path, k + 1, n, p->repetitions);
+        CHECK(n >= p->repetitions || (n == 0 && !p->all_images), ND_ERR_FORMAT, "%s: image %zu stands %zu times, expected %zu", p->path, k + 1, n,
+              p->repetitions);
         o->most = n > o->most ? n : o->most;
         o->begin[k + 2] += o->begin[k + 1];
     }
@@ -91,8 +92,9 @@ static nd_status take_trials(session *s, const int32_t *repetition)
         const mark *m = &s->r->marks[i];
         if (repetition[i] < 0) continue;
         const int64_t first = (int64_t)m->sample - s->before;
-        CHECK(first >= 0 && (uint64_t)first + s->n <= s->r->n_samples, ND_ERR_FORMAT, "%s: the epoch of the event at sample %llu is not all inside the recording of %llu samples",
-              s->plan->path, (unsigned long long)m->sample, (unsigned long long)s->r->n_samples);
+        CHECK(first >= 0 && (uint64_t)first + s->n <= s->r->n_samples, ND_ERR_FORMAT,
+              "%s: the epoch of the event at sample %llu is not all inside the recording of %llu samples", s->plan->path,
+              (unsigned long long)m->sample, (unsigned long long)s->r->n_samples);
         s->trials[s->n_trials++] = (trial){ m->sample, m->code - 1, repetition[i] };
     }
     CHECK(s->n_trials, ND_ERR_FORMAT, "%s: has no events of images", s->plan->path);
@@ -220,7 +222,8 @@ static size_t scratch_size(size_t p, size_t n_resampled, size_t n_kept, size_t f
 uint64_t ndi_session_memory(size_t p, size_t n_samples, size_t n_workers)
 {
     const uint64_t stretch = (uint64_t)p * (MOST_SAMPLES + 8192) * sizeof(double), batch = (uint64_t)BATCH * p * n_samples * sizeof(float);
-    return stretch + batch + (MAX_CHUNKS + 4) * p * p * sizeof(double) + n_workers * ((uint64_t)p * n_samples * 4 + 65536) * sizeof(double) + (8 << 20);
+    return stretch + batch + (MAX_CHUNKS + 4) * p * p * sizeof(double) + n_workers * ((uint64_t)p * n_samples * 4 + 65536) * sizeof(double) +
+           (8 << 20);
 }
 
 static nd_status prepare(session *s)
@@ -273,7 +276,7 @@ static nd_status write_file(session *s, const char *to, float *buffer, int32_t *
         { .name = "image", .type = DTYPE_I32, .n_dims = 1, .shape = { s->n_trials }, .data = image },
         { .name = "repetition", .type = DTYPE_I32, .n_dims = 1, .shape = { s->n_trials }, .data = repetition },
     };
-    return ndi_format_write(to, "safetensors", &(put){ .arrays = arrays, .n_arrays = COUNT(arrays) });
+    return ndi_format_write(to, "pickle", &(put){ .arrays = arrays, .n_arrays = COUNT(arrays) });
 }
 
 static nd_status open_with_events(nd_recording **r, const char *path)
@@ -320,7 +323,8 @@ static nd_status read_labels(const session_trials *t, const char *name, int32_t 
     CHECK(a->type == DTYPE_I32 && a->n == t->n_trials, ND_ERR_FORMAT, "array '%s': %zu numbers for %zu trials", name, a->n, t->n_trials);
     TRY(NEW(*to, t->n_trials));
     TRY(ndi_array_read_native(a, 0, a->n, *to));
-    for (size_t i = 0; i < t->n_trials; i++) CHECK((*to)[i] >= 0, ND_ERR_FORMAT, "array '%s': entry %zu is %d, expected numbers from 0", name, i, (int)(*to)[i]);
+    for (size_t i = 0; i < t->n_trials; i++)
+        CHECK((*to)[i] >= 0, ND_ERR_FORMAT, "array '%s': entry %zu is %d, expected numbers from 0", name, i, (int)(*to)[i]);
     return ND_OK;
 }
 
@@ -356,6 +360,7 @@ nd_status ndi_session_covariance(const session_trials *t, double *covariance)
 {
     const array *a;
     TRY(ndi_content_pick(t->file, "covariance", &a));
-    CHECK(a->n == t->n_channels * t->n_channels, ND_ERR_FORMAT, "%s: array 'covariance' has %zu numbers for %zu channels", ndi_stream_name(a->in), a->n, t->n_channels);
+    CHECK(a->n == t->n_channels * t->n_channels, ND_ERR_FORMAT, "%s: array 'covariance' has %zu numbers for %zu channels", ndi_stream_name(a->in),
+          a->n, t->n_channels);
     return ndi_array_read_f64(a, 0, a->n, covariance);
 }

@@ -1,5 +1,5 @@
 /* One raw recording of a session becomes a file of trials: epochs, baseline, resampling, crop, the repetitions of each image in the order of the reference system, and the covariance
- * for noise normalisation. Streamed: memory holds a stretch of the recording and a batch of trials. The file is a safetensors file with
+ * for noise normalisation. Streamed: memory holds a stretch of the recording and a batch of trials. The file is a pickled dict, whose arrays are written in their order, of
  *   data [trials, channels, samples] float32, image [trials] int32 (from 0), repetition [trials] int32 (after shuffling), covariance [channels, channels] float64
  * trials in the order of time. */
 #ifndef NDI_RAW_SESSION_H

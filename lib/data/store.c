@@ -60,7 +60,12 @@ nd_status ndi_store_write(const char *path, const storage *s, const sample_sourc
     f.buffer = buffer;
     GO(describe(&metadata, s, source));
     const put_array arrays[] = {
-        { .name = "data", .type = DTYPE_F32, .n_dims = 3, .shape = { s->n_trials, s->n_channels, s->n_samples }, .fill = ndi_feed_fill, .context = &f },
+        { .name = "data",
+          .type = DTYPE_F32,
+          .n_dims = 3,
+          .shape = { s->n_trials, s->n_channels, s->n_samples },
+          .fill = ndi_feed_fill,
+          .context = &f },
         { .name = "image", .type = DTYPE_I32, .n_dims = 1, .shape = { s->n_trials }, .data = s->image },
         { .name = "subject", .type = DTYPE_I32, .n_dims = 1, .shape = { s->n_trials }, .data = s->subject },
         { .name = "repetition", .type = DTYPE_I32, .n_dims = 1, .shape = { s->n_trials }, .data = s->repetition },
