@@ -2,7 +2,6 @@
  * -0.2 s on. */
 #include "data/simulate.h"
 
-#include <errno.h>
 #include <jansson.h>
 #include <math.h>
 #include <string.h>
@@ -13,7 +12,9 @@
 #include "base/text.h"
 #include "data/electrodes.h"
 #include "data/simulate_brain.h"
+#include "data/simulate_raw.h"
 #include "data/simulate_world.h"
+#include "io/files.h"
 #include "io/format.h"
 
 enum { PATH_SIZE = 4096, SAMPLES_BEFORE = 50, BLOCK_TRIALS = 64, BLOCK_IMAGES = 64, WAITING_THREADS = 16 };
@@ -33,6 +34,8 @@ const nd_simulate_options ndi_simulate_defaults = {
     .seed = 42,
 };
 
+static const char *const partition_names[N_PARTITIONS] = { "training", "test" };
+
 /* One table for what an option may be and for simulation.json. */
 static const struct field {
     const char *name;
@@ -48,7 +51,7 @@ static const struct field {
     { "n_channels", offsetof(nd_simulate_options, n_channels), NDI_N_POSTERIOR, NDI_N_ELECTRODES },
     { "n_samples", offsetof(nd_simulate_options, n_samples), 50, 1000 },
     { "embed_dim", offsetof(nd_simulate_options, embed_dim), 2, 16384 },
-    { "reserved", offsetof(nd_simulate_options, reserved), 0, 0 },
+    { "n_sessions", offsetof(nd_simulate_options, n_sessions), 0, 4 },
 };
 
 static uint32_t field_value(const nd_simulate_options *o, const struct field *f)
@@ -67,6 +70,12 @@ static nd_status check_options(const nd_simulate_options *o)
     }
     CHECK(o->n_channels == NDI_N_ELECTRODES || o->n_channels == NDI_N_POSTERIOR, ND_ERR_ARGUMENT, "simulate: n_channels is %u, expected %d or %d",
           o->n_channels, NDI_N_ELECTRODES, NDI_N_POSTERIOR);
+    for (int p = 0; p < N_PARTITIONS; p++) {
+        uint32_t times;
+        CHECK(ndi_simulate_shown(o, (partition)p, &times), ND_ERR_ARGUMENT,
+              "simulate: %u repetitions of a %s image are not to be dealt out to %u sessions evenly",
+              p == TRAINING ? o->train_repetitions : o->test_repetitions, partition_names[p], o->n_sessions);
+    }
     CHECK(isfinite(o->snr) && o->snr >= 0 && o->snr <= 1000, ND_ERR_ARGUMENT, "simulate: snr is %g, expected 0 to 1000", o->snr);
     return ND_OK;
 }
@@ -85,8 +94,6 @@ typedef struct writer {
     float *data;
 } writer;
 
-static const char *const partition_names[N_PARTITIONS] = { "training", "test" };
-
 /* The path of a file or folder below the root. */
 static nd_status make_path(char path[PATH_SIZE], const writer *to, const char *pattern, ...) __attribute__((format(printf, 3, 4)));
 static nd_status make_path(char path[PATH_SIZE], const writer *to, const char *pattern, ...)
@@ -101,22 +108,6 @@ static nd_status make_path(char path[PATH_SIZE], const writer *to, const char *p
     return ND_OK;
 }
 
-/* Makes a folder and those above it. */
-static nd_status make_folder(char path[PATH_SIZE])
-{
-    for (char *s = path + 1;; s++) {
-        char c = *s;
-        if (c != '/' && c != '\0') continue;
-        *s = '\0';
-        struct stat about;
-        bool made = mkdir(path, 0777) == 0;
-        int why = errno;
-        CHECK(made || (stat(path, &about) == 0 && S_ISDIR(about.st_mode)), ND_ERR_IO, "%s: the folder cannot be made: %s", path, strerror(why));
-        *s = c;
-        if (c == '\0') return ND_OK;
-    }
-}
-
 static int add_json(const char *bytes, size_t n, void *to)
 {
     ndi_text_add_bytes(to, bytes, n);
@@ -127,8 +118,10 @@ static nd_status describe_options(const nd_simulate_options *o, text *json)
 {
     json_t *object = json_object();
     int failed = object == NULL;
-    for (size_t i = 0; i < COUNT(fields) && !failed; i++)
-        if (fields[i].high > 0) failed |= json_object_set_new(object, fields[i].name, json_integer(field_value(o, &fields[i])));
+    for (size_t i = 0; i < COUNT(fields) && !failed; i++) {
+        const uint32_t value = field_value(o, &fields[i]);
+        if (value) failed |= json_object_set_new(object, fields[i].name, json_integer(value));
+    }
     failed |= json_object_set_new(object, "snr", json_real(o->snr));
     failed |= json_object_set_new(object, "seed", json_integer((json_int_t)o->seed));
     failed |= json_object_set_new(object, "rate", json_real(SIMULATE_RATE));
@@ -140,24 +133,7 @@ static nd_status describe_options(const nd_simulate_options *o, text *json)
     return ndi_text_status(json);
 }
 
-static nd_status file_holds(const char *path, const text *expected, bool *holds)
-{
-    stream *s = NULL;
-    char *bytes = NULL;
-    uint64_t size = 0;
-    nd_status status = ND_OK;
-    *holds = false;
-    GO(ndi_stream_open_file(&s, path));
-    GO(ndi_stream_size(s, &size));
-    if (size != expected->n) goto done;
-    GO(NEW(bytes, size));
-    GO(ndi_stream_read(s, 0, bytes, size));
-    *holds = memcmp(bytes, expected->s, size) == 0;
-done:
-    ndi_free(bytes);
-    ndi_stream_close(s);
-    return status;
-}
+static const char *const data_folders[] = { "Preprocessed_data_250Hz", "raw_eeg" };
 
 /* The folder may be new, or hold this very simulation, perhaps cut short. Anything else is left alone: real recordings are not written over, nor
  * are two simulations mixed. */
@@ -166,14 +142,17 @@ static nd_status check_folder(writer *to, const text *description)
     char path[PATH_SIZE];
     struct stat about;
     bool same;
-    TRY(make_path(path, to, "Preprocessed_data_250Hz"));
-    bool has_data = stat(path, &about) == 0;
+    bool has_data = false;
+    for (size_t i = 0; i < COUNT(data_folders); i++) {
+        TRY(make_path(path, to, "%s", data_folders[i]));
+        has_data = has_data || stat(path, &about) == 0;
+    }
     TRY(make_path(path, to, "simulation.json"));
     if (stat(path, &about) != 0) {
         CHECK(!has_data, ND_ERR_ARGUMENT, "%s: holds recordings that were not simulated; use another folder", to->folder);
         return ND_OK;
     }
-    TRY(file_holds(path, description, &same));
+    TRY(ndi_file_holds(path, description, &same));
     CHECK(same, ND_ERR_ARGUMENT, "%s: holds a simulation with other options; use another folder", to->folder);
     return ND_OK;
 }
@@ -182,18 +161,14 @@ static nd_status write_description(writer *to)
 {
     char path[PATH_SIZE];
     text json = { 0 };
-    out *o = NULL;
     nd_status status = ND_OK;
     GO(describe_options(&to->w->options, &json));
     GO(check_folder(to, &json));
     GO(make_path(path, to, "%s", ""));
-    GO(make_folder(path));
+    GO(ndi_folder_make(path));
     GO(make_path(path, to, "simulation.json"));
-    GO(ndi_out_open(&o, path));
-    GO(ndi_out_write(o, json.s, json.n));
-    GO(ndi_out_commit(&o));
+    GO(ndi_file_write(path, &json));
 done:
-    ndi_out_discard(&o);
     ndi_text_free(&json);
     return status;
 }
@@ -234,7 +209,7 @@ static nd_status write_metadata(writer *to)
     GO(make_path(path, to, "image_metadata.npy"));
     GO(ndi_format_write(path, "npy", &what));
     GO(make_path(path, to, "image_embeddings"));
-    GO(make_folder(path));
+    GO(ndi_folder_make(path));
     GO(make_path(path, to, "image_embeddings/image_metadata.npy"));
     GO(ndi_format_write(path, "npy", &what));
 done:
@@ -258,7 +233,7 @@ static nd_status write_embedding(const writer *to, size_t image)
     ndi_world_names(to->w, p, image, concept, things, file);
     GO(NEW(vector, to->w->options.embed_dim));
     GO(make_path(path, to, "image_embeddings/%s/%s", folders[p], concept));
-    GO(make_folder(path));
+    GO(ndi_folder_make(path));
     for (int m = 0; m < N_IMAGE_MODELS; m++) {
         put_array one = { .name = "data", .type = DTYPE_F32, .n_dims = 2, .shape = { 1, to->w->options.embed_dim }, .data = vector };
         ndi_world_embed(to->w, (image_model)m, p, image, vector);
@@ -374,7 +349,7 @@ static nd_status write_person(writer *to, uint32_t subject)
     GO(NEW(times, n_times));
     for (size_t i = 0; i < n_times; i++) times[i] = SIMULATE_START + ((double)i - SAMPLES_BEFORE) / SIMULATE_RATE;
     GO(make_path(path, to, "Preprocessed_data_250Hz/sub-%02u", subject + 1));
-    GO(make_folder(path));
+    GO(ndi_folder_make(path));
     GO(ndi_brain_create(&to->person, to->w, subject));
     for (int p = 0; p < N_PARTITIONS; p++) GO(write_recording(to, subject, (partition)p, times, channels));
 done:
@@ -384,12 +359,39 @@ done:
     return status;
 }
 
+static nd_status write_session(writer *to, uint32_t subject, uint32_t session)
+{
+    char path[PATH_SIZE];
+    TRY(make_path(path, to, "raw_eeg/sub-%02u/ses-%02u", subject + 1, session + 1));
+    TRY(ndi_folder_make(path));
+    for (int p = 0; p < N_PARTITIONS; p++) {
+        TRY(make_path(path, to, "raw_eeg/sub-%02u/ses-%02u/raw_eeg_%s.npy", subject + 1, session + 1, partition_names[p]));
+        TRY(ndi_simulate_session(path, to->person, to->workers, to->w, (partition)p, subject, session));
+        to->done += ndi_simulate_session_trials(to->w, (partition)p, session);
+        TRY(ndi_progress_at(&to->watch, to->done));
+    }
+    return ND_OK;
+}
+
+static nd_status write_raw_person(writer *to, uint32_t subject)
+{
+    nd_status status;
+    TRY(ndi_brain_create(&to->person, to->w, subject));
+    for (uint32_t session = 0; session < to->w->options.n_sessions; session++) GO(write_session(to, subject, session));
+    status = ND_OK;
+done:
+    ndi_brain_free(to->person);
+    to->person = NULL;
+    return status;
+}
+
 static nd_status write_recordings(writer *to, nd_progress_fn fn, void *user)
 {
+    const nd_simulate_options *o = &to->w->options;
     uint64_t each = 0;
     for (int p = 0; p < N_PARTITIONS; p++) each += (uint64_t)ndi_world_images(to->w, (partition)p) * ndi_world_repetitions(to->w, (partition)p);
-    ndi_progress_begin(&to->watch, fn, user, "simulate", "trials", 0, each * to->w->options.n_subjects);
-    for (uint32_t subject = 0; subject < to->w->options.n_subjects; subject++) TRY(write_person(to, subject));
+    ndi_progress_begin(&to->watch, fn, user, "simulate", "trials", 0, each * o->n_subjects);
+    for (uint32_t subject = 0; subject < o->n_subjects; subject++) TRY(o->n_sessions ? write_raw_person(to, subject) : write_person(to, subject));
     return ND_OK;
 }
 
