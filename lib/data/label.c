@@ -161,6 +161,9 @@ static nd_status cover_trials(labels *l, const nd_dataset *d)
     const double interval = l->o->interval > 0 ? l->o->interval : 1 / d->rate;
     const char *rest = l->o->rest ? l->o->rest : "rest";
     size_t outside, n_covered = 0;
+    for (size_t i = 1; i < d->n_trials; i++)
+        CHECK(d->labels[i].run == d->labels[0].run && d->labels[i].session == d->labels[0].session, ND_ERR_ARGUMENT,
+              "%s: lists the events of one run, the trials are of several: label each run before they are joined", l->t.file);
     TRY(NEW(l->of[LABEL], d->n_trials));
     TRY(ndi_add_text(&l->words[LABEL], rest, strlen(rest), "label of rest", &outside));
     for (size_t i = 0; i < d->n_trials; i++) {
