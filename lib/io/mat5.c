@@ -60,15 +60,29 @@ static nd_status next_element(cursor *c, element *e)
 }
 
 /* An element that holds numbers, as an array of one dimension. */
-static nd_status next_numbers(cursor *c, const char *what, array *a, uint32_t *type)
+static nd_status next_numbers(cursor *c, const char *what, array *a)
 {
     element e;
     TRY(next_element(c, &e));
     CHECK(storage[e.type] != DTYPE_COUNT, ND_ERR_FORMAT, "%s: %s are of the type %u, expected numbers", c->f->name, what, e.type);
     *a = (array){ .name = "", .type = storage[e.type], .big_endian = c->big_endian, .in = c->in, .at = e.at, .n_dims = 1 };
     a->n = a->shape[0] = (size_t)(e.n / ndi_dtype_size(a->type));
-    if (type) *type = e.type;
     return ND_OK;
+}
+
+/* Those of a sparse matrix. MATLAB says float64 of logical ones and writes bytes. */
+static nd_status next_sparse_numbers(cursor *c, bool logical, size_t n, double **values)
+{
+    array a;
+    cursor before = *c;
+    element e;
+    TRY(next_element(&before, &e));
+    TRY(next_numbers(c, "the numbers of a sparse matrix", &a));
+    if (logical && e.n == n) {
+        a.type = DTYPE_U8;
+        a.n = n;
+    }
+    return ndi_mat_load(c->f, &a, n, values);
 }
 
 /* A few whole numbers. */
@@ -118,13 +132,13 @@ static nd_status next_matrix(cursor *c, mat_value *v, const char **name, int dep
 static nd_status read_numbers(cursor *c, mat_value *v, uint32_t flags)
 {
     array real, imaginary;
-    TRY(next_numbers(c, "the numbers", &real, NULL));
+    TRY(next_numbers(c, "the numbers", &real));
     CHECK(real.n == v->n, ND_ERR_FORMAT, "%s: a matrix of %zu elements has %zu numbers", c->f->name, v->n, real.n);
     if (!(flags & IS_COMPLEX)) {
         if (flags & IS_LOGICAL && ndi_dtype_size(real.type) == 1) real.type = DTYPE_BOOL;
         return ndi_mat_set_numbers(c->f, v, &real);
     }
-    TRY(next_numbers(c, "the imaginary parts", &imaginary, NULL));
+    TRY(next_numbers(c, "the imaginary parts", &imaginary));
     CHECK(imaginary.n == v->n, ND_ERR_FORMAT, "%s: a matrix of %zu elements has %zu imaginary parts", c->f->name, v->n, imaginary.n);
     return ndi_mat_set_complex(c->f, v, &real, &imaginary);
 }
@@ -132,9 +146,8 @@ static nd_status read_numbers(cursor *c, mat_value *v, uint32_t flags)
 static nd_status read_characters(cursor *c, mat_value *v)
 {
     array a;
-    uint32_t type;
     double *characters;
-    TRY(next_numbers(c, "characters", &a, &type));
+    TRY(next_numbers(c, "characters", &a));
     TRY(ndi_mat_load(c->f, &a, a.n, &characters));
     nd_status status = ndi_mat_set_text(c->f, v, characters, a.n, a.type == DTYPE_U8 || a.type == DTYPE_I8);
     ndi_free(characters);
@@ -154,25 +167,21 @@ static nd_status expand_columns(const cursor *c, const double *starts, size_t n_
 
 static nd_status read_sparse(cursor *c, mat_value *v, uint32_t flags)
 {
-    array rows, columns, real, imaginary;
+    array rows, columns;
     double *row = NULL, *start = NULL, *column = NULL, *x = NULL, *y = NULL;
     size_t n = 0;
     nd_status status;
     CHECK(v->n_dims == 2, ND_ERR_FORMAT, "%s: a sparse matrix of %zu dimensions, expected 2", c->f->name, v->n_dims);
-    TRY(next_numbers(c, "the rows of a sparse matrix", &rows, NULL));
-    TRY(next_numbers(c, "the columns of a sparse matrix", &columns, NULL));
+    TRY(next_numbers(c, "the rows of a sparse matrix", &rows));
+    TRY(next_numbers(c, "the columns of a sparse matrix", &columns));
     CHECK(columns.n == v->shape[1] + 1, ND_ERR_FORMAT, "%s: %zu columns of a sparse matrix, expected %zu", c->f->name, columns.n, v->shape[1] + 1);
     GO(ndi_mat_load(c->f, &rows, rows.n, &row));
     GO(ndi_mat_load(c->f, &columns, columns.n, &start));
     n = start[v->shape[1]] >= 0 && start[v->shape[1]] <= (double)rows.n ? (size_t)start[v->shape[1]] : rows.n; /* there may be room for more */
     GO(NEW(column, n));
     GO(expand_columns(c, start, v->shape[1], n, column));
-    GO(next_numbers(c, "the numbers of a sparse matrix", &real, NULL));
-    GO(ndi_mat_load(c->f, &real, n, &x));
-    if (flags & IS_COMPLEX) {
-        GO(next_numbers(c, "the imaginary parts of a sparse matrix", &imaginary, NULL));
-        GO(ndi_mat_load(c->f, &imaginary, n, &y));
-    }
+    GO(next_sparse_numbers(c, flags & IS_LOGICAL, n, &x));
+    if (flags & IS_COMPLEX) GO(next_sparse_numbers(c, false, n, &y));
     status = ndi_mat_set_sparse(c->f, v, n, row, column, x, y);
 done:
     ndi_free(row);
