@@ -236,14 +236,19 @@ class Matlab(unittest.TestCase):
             sparse.attrs["MATLAB_class"], sparse.attrs["MATLAB_sparse"] = np.bytes_("double"), np.uint64(3)
             handle = f.create_dataset("handle", data=np.zeros(2))
             handle.attrs["MATLAB_class"] = np.bytes_("function_handle")
-        with open(self.path("a.mat"), "r+b") as f:
-            f.write(b"MATLAB 7.3 MAT-file")
+        head_73(self.path("a.mat"))
         ours, message = load(self.path("a.mat"), self.folder)
         self.assertIsNotNone(ours, message)
         same(self, "a.mat", ours, {
             "x": x, "packed": x, "z": x[0] + 1j, "truth": np.array([[True, False]]), "title": np.array("très long"), "nothing": np.zeros((0, 3)), "cell": np.array(["a", "bc"]),
             "mixed.0": np.array("a"), "mixed.1": x[0], "s.a": np.array([[1.5]]), "s.deep.b": np.array("text"), "many.n": np.arange(3.0), "many.name": np.array(["a", "b", "c"]),
             **{f"many.{i}.x": x[0] + i for i in range(3)}})
+
+
+def head_73(path):
+    """What MATLAB writes before the HDF5 of its version 7.3."""
+    with open(path, "r+b") as f:
+        f.write(b"MATLAB 7.3 MAT-file".ljust(124) + b"\0\2IM")
 
 
 def write_73(group, name, value):
