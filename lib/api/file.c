@@ -69,7 +69,7 @@ static nd_status write_all(const content *c, put_array *arrays, put_texts *lists
     for (size_t i = 0; i < c->n_arrays; i++) {
         array *a = &c->arrays[i];
         CHECK(ndi_content_array(c, a->name) == a, ND_ERR_FORMAT, "%s: two arrays are called '%s'", from, a->name);
-        arrays[i] = (put_array){ .name = a->name, .type = a->type, .n_dims = a->n_dims, .fill = read_elements, .context = a };
+        arrays[i] = (put_array){ .name = a->name, .type = ndi_array_value_type(a), .n_dims = a->n_dims, .fill = read_elements, .context = a };
         memcpy(arrays[i].shape, a->shape, a->n_dims * sizeof *a->shape);
     }
     for (size_t i = 0; i < c->n_texts; i++) lists[i] = (put_texts){ c->texts[i].name, c->texts[i].items, c->texts[i].n, c->texts[i].list };

@@ -50,7 +50,8 @@ static inline uint8_t truth(uint8_t b) { return b != 0; }
 /* Every numeric type: its tag, its storage, how storage becomes a value. */
 #define NUMERIC_TYPES(X) \
     X(DTYPE_BOOL, uint8_t, truth) \
-    X(DTYPE_I8, int8_t, AS_IS) X(DTYPE_U8, uint8_t, AS_IS) X(DTYPE_I16, int16_t, AS_IS) X(DTYPE_U16, uint16_t, AS_IS) X(DTYPE_I32, int32_t, AS_IS) \
+    X(DTYPE_I8, int8_t, AS_IS) \
+    X(DTYPE_U8, uint8_t, AS_IS) X(DTYPE_I16, int16_t, AS_IS) X(DTYPE_U16, uint16_t, AS_IS) X(DTYPE_I32, int32_t, AS_IS) \
         X(DTYPE_U32, uint32_t, AS_IS) X(DTYPE_I64, int64_t, AS_IS) X(DTYPE_U64, uint64_t, AS_IS) X(DTYPE_F16, uint16_t, f16_value) \
             X(DTYPE_BF16, uint16_t, bf16_value) X(DTYPE_F32, float, AS_IS) X(DTYPE_F64, double, AS_IS)
 
@@ -112,6 +113,44 @@ static nd_status read_run(const array *a, size_t first, size_t count, void *valu
         values = (char *)values + n * out_size;
         first += n;
         count -= n;
+    }
+    return ND_OK;
+}
+
+/* ---- scale ---- */
+
+/* Multiplies what was read from element `first` on; `parts` = 2 for complex numbers. */
+static void scale_run(const array *a, size_t first, size_t n, void *values, size_t parts, bool single)
+{
+    size_t inner = 1;
+    for (size_t d = a->scaled_dim + 1; d < a->n_dims; d++) inner *= a->shape[d];
+    for (size_t i = 0, stop; i < n; i = stop) {
+        const size_t row = (first + i) / inner;
+        const double scale = a->scale[row % a->shape[a->scaled_dim]];
+        stop = (row + 1) * inner - first;
+        if (stop > n) stop = n;
+        for (size_t k = i * parts; k < stop * parts; k++)
+            if (single)
+                ((float *)values)[k] = (float)((double)((float *)values)[k] * scale);
+            else
+                ((double *)values)[k] *= scale;
+    }
+}
+
+static nd_status read_scaled(const array *a, size_t first, size_t count, void *values, dtype as)
+{
+    _Alignas(64) double slice[SLICE_BYTES / sizeof(double)];
+    const size_t size = ndi_dtype_size(as);
+    if (as == DTYPE_C64 || as == DTYPE_C128) {
+        TRY(read_run(a, first, count, values, as));
+        scale_run(a, first, count, values, 2, as == DTYPE_C64);
+        return ND_OK;
+    }
+    for (size_t n; count > 0; first += n, count -= n, values = (char *)values + n * size) {
+        n = count < COUNT(slice) ? count : COUNT(slice);
+        TRY(read_run(a, first, n, slice, DTYPE_F64));
+        scale_run(a, first, n, slice, 1, false);
+        convert(DTYPE_F64, slice, n, values, as);
     }
     return ND_OK;
 }
@@ -250,17 +289,21 @@ static nd_status read_array(const array *a, size_t first, size_t count, void *va
     CHECK(first <= a->n && count <= a->n - first, ND_ERR_ARGUMENT, "%s: array '%s' has %zu elements, got a request for %zu from %zu on",
           ndi_stream_name(a->in), a->name, a->n, count, first);
     if (count == 0) return ND_OK;
+    if (a->scale) return read_scaled(a, first, count, values, as);
     if (a->strided) return read_strided(a, first, count, values, as);
     return ndi_array_is_c_order(a) ? read_run(a, first, count, values, as) : read_fortran(a, first, count, values, as);
 }
 
 nd_status ndi_array_read_f32(const array *a, size_t first, size_t count, float *values) { return read_array(a, first, count, values, DTYPE_F32); }
 nd_status ndi_array_read_f64(const array *a, size_t first, size_t count, double *values) { return read_array(a, first, count, values, DTYPE_F64); }
-nd_status ndi_array_read_native(const array *a, size_t first, size_t count, void *elements) { return read_array(a, first, count, elements, a->type); }
+nd_status ndi_array_read_native(const array *a, size_t first, size_t count, void *elements)
+{
+    return read_array(a, first, count, elements, ndi_array_value_type(a));
+}
 
 const float *ndi_array_map_f32(const array *a)
 {
-    if (a->type != DTYPE_F32 || a->big_endian != host_big_endian || !ndi_array_is_c_order(a)) return NULL;
+    if (a->scale || a->type != DTYPE_F32 || a->big_endian != host_big_endian || !ndi_array_is_c_order(a)) return NULL;
     const void *bytes = ndi_stream_map(a->in, a->at, (uint64_t)a->n * sizeof(float));
     return (uintptr_t)bytes % _Alignof(float) == 0 ? bytes : NULL;
 }

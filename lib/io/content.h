@@ -40,7 +40,12 @@ typedef struct array {
     size_t n; /* elements; all of them lie inside the stream */
     stream *in;
     uint64_t at;
+    const double *scale; /* C order only: an element stands for itself x scale[its index in dimension scaled_dim]; NULL = 1 */
+    size_t scaled_dim;
 } array;
+
+/* Of the values: whole numbers with a scale become float64. */
+static inline dtype ndi_array_value_type(const array *a) { return a->scale && a->type <= DTYPE_U64 ? DTYPE_F64 : a->type; }
 
 /* The elements stand in the order in which they are read. */
 static inline bool ndi_array_is_c_order(const array *a) { return !a->strided && (!a->fortran || a->n_dims < 2); }
@@ -81,7 +86,7 @@ nd_status ndi_content_pick(const content *c, const char *name, const array **a);
 /* Elements first .. first + count - 1 in C order, converted. Works in slices of bounded memory; concurrent where the stream is. */
 nd_status ndi_array_read_f32(const array *a, size_t first, size_t count, float *values);
 nd_status ndi_array_read_f64(const array *a, size_t first, size_t count, double *values);
-nd_status ndi_array_read_native(const array *a, size_t first, size_t count, void *elements); /* not converted, in the byte order of this machine */
+nd_status ndi_array_read_native(const array *a, size_t first, size_t count, void *elements); /* as ndi_array_value_type(), in the byte order of this machine */
 
 /* The whole array in place, if it is native float32 in C order, 4-byte aligned, in a stream that maps; NULL otherwise. */
 const float *ndi_array_map_f32(const array *a);
