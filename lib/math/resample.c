@@ -102,3 +102,13 @@ void ndi_resample(const resampler *r, const double *x, double *y, double *scratc
     ndi_fft_inverse(r->back, z, more);
     for (size_t i = 0; i < r->length; i++) y[i] = z[2 * (r->cut + i)];
 }
+
+size_t ndi_resampler_rows_scratch(const resampler *r) { return r->n + ndi_resampler_scratch(r); }
+
+void ndi_resample_rows(const resampler *r, const double *x, size_t step, size_t n_rows, const double *shift, double *y, double *scratch)
+{
+    for (size_t k = 0; k < n_rows; k++, x += step, y += r->length) {
+        for (size_t i = 0; i < r->n; i++) scratch[i] = x[i] - shift[k];
+        ndi_resample(r, scratch, y, scratch + r->n);
+    }
+}
