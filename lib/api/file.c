@@ -72,7 +72,8 @@ static nd_status write_all(const content *c, put_array *arrays, put_texts *lists
         arrays[i] = (put_array){ .name = a->name, .type = ndi_array_value_type(a), .n_dims = a->n_dims, .fill = read_elements, .context = a };
         memcpy(arrays[i].shape, a->shape, a->n_dims * sizeof *a->shape);
     }
-    for (size_t i = 0; i < c->n_texts; i++) lists[i] = (put_texts){ c->texts[i].name, c->texts[i].items, c->texts[i].n, c->texts[i].list };
+    for (size_t i = 0; i < c->n_texts; i++)
+        lists[i] = (put_texts){ .name = c->texts[i].name, .items = c->texts[i].items, .n = c->texts[i].n, .list = c->texts[i].list };
     return ndi_format_write(to, NULL, &(put){ arrays, c->n_arrays, lists, c->n_texts, c->metadata });
 }
 
