@@ -188,7 +188,7 @@ static void complex_samples(void **state)
             const double expected = nd_test_meg_value(i / (CHANNELS * SAMPLES), i / SAMPLES % CHANNELS, i % SAMPLES);
             assert_true((k ? x[2 * i] : (double)y[2 * i]) == expected && (k ? x[2 * i + 1] : (double)y[2 * i + 1]) == -expected);
         }
-        FAILS(ND_ERR_UNSUPPORTED, "complex.npz: array 'data' holds complex numbers", ndi_array_read_f64(a, 0, 1, x));
+        FAILS(ND_ERR_UNSUPPORTED, "array 'data' holds complex numbers, expected real ones", ndi_array_read_f64(a, 0, 1, x));
         ndi_content_free(c);
     }
 }

@@ -246,7 +246,7 @@ static void plan(void **state)
     expect_in(json, "\"shape\":[12,3,281]}");
     expect_in(json, "\"file\":\"derivatives/preprocessed/preprocessed_P2-epo-2.fif\"");
     expect_in(json, "\"missing\":[]");
-    expect_in(json, "{\"name\":\"sub-02 training: store\",\"done\":false}");
+    expect_in(json, "{\"name\":\"sub-02 training: store, 6 trials\",\"done\":false}");
     expect_in(json, "{\"file\":\"sub-02_training.safetensors\",\"bytes\":9648,\"exists\":false}");
     assert_int_equal(unlink(nd_test_temp("ds/derivatives/preprocessed/preprocessed_P2-epo-2.fif")), 0);
     expect_in(report("subject=2"), "\"missing\":[\"derivatives/preprocessed/preprocessed_P2-epo-2.fif\"]");

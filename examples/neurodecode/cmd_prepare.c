@@ -28,6 +28,7 @@ static const char help[] = "Makes stores of trials out of what a data set publis
                            "Examples:\n"
                            "  neurodecode prepare things-eeg2 THINGS-EEG2 -o stores --subject 1 --dry-run\n"
                            "  neurodecode prepare things-eeg2 THINGS-EEG2 -o stores --subject 1,2,3\n"
+                           "  neurodecode prepare things-meg ds004212 -o stores --subject 1\n"
                            "  neurodecode prepare things-eeg2 THINGS-EEG2 -o stores --params \"published=1 pickles=1\"\n";
 
 static json_t *report_of(const nd_preparation *p)

@@ -300,11 +300,11 @@ static nd_status add_step(nd_preparation *p, size_t partition, const char *what,
                           nd_status (*run)(nd_preparation *p, const preparation_step *step))
 {
     const meg_epochs *m = &((meg *)p->own)->epochs;
-    const preparation_step step = { .name = ndi_preparation_text(p, "%s %s: %s", p->name, partition_names[partition], what),
-                                    .file = file,
-                                    .bytes = (uint64_t)n * m->n_sensors * m->n_samples * element,
-                                    .run = run,
-                                    .a = partition };
+    const char *name = ndi_preparation_text(p, "%s %s: %s", p->name, partition_names[partition], what);
+    if (m->file && name) name = ndi_preparation_text(p, "%s, %zu trials", name, n);
+    const preparation_step step = {
+        .name = name, .file = file, .bytes = (uint64_t)n * m->n_sensors * m->n_samples * element, .run = run, .a = partition
+    };
     return ndi_preparation_add_step(p, &step);
 }
 
