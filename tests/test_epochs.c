@@ -290,6 +290,20 @@ static void refusals(void **state)
     }
 }
 
+static void no_epochs(void **state)
+{
+    (void)state;
+    nd_test_epochs e = epochs();
+    size_t n;
+    content *c;
+    nd_test_write_epochs("none-epo.fif", &e);
+    uint8_t *bytes = nd_test_read(nd_test_temp("none-epo.fif"), &n);
+    find_tag(bytes, n, 13, 233, 0)[3] = 0; /* the list of events */
+    nd_test_write(nd_test_temp("none-epo.fif"), bytes, n);
+    FAILS(ND_ERR_UNSUPPORTED, "is a FIF file of no epochs, expected", ndi_content_open(&c, nd_test_temp("none-epo.fif")));
+    free(bytes);
+}
+
 /* Opens a copy of just the right size, so that a sanitiser sees every step outside, and reads what there is. */
 static void read_bytes(const uint8_t *bytes, size_t n)
 {
@@ -539,10 +553,23 @@ static void other_contents(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(one_file),      cmocka_unit_test(metadata),      cmocka_unit_test(types),         cmocka_unit_test(complex_samples),
-        cmocka_unit_test(several_files), cmocka_unit_test(missing_files), cmocka_unit_test(averages),      cmocka_unit_test(refusals),
-        cmocka_unit_test(damage),        cmocka_unit_test(out_of_memory), cmocka_unit_test(as_dataset),    cmocka_unit_test(averages_as_dataset),
-        cmocka_unit_test(pickle),        cmocka_unit_test(bank),          cmocka_unit_test(real_averages), cmocka_unit_test(other_contents),
+        cmocka_unit_test(one_file),
+        cmocka_unit_test(metadata),
+        cmocka_unit_test(types),
+        cmocka_unit_test(complex_samples),
+        cmocka_unit_test(several_files),
+        cmocka_unit_test(missing_files),
+        cmocka_unit_test(averages),
+        cmocka_unit_test(refusals),
+        cmocka_unit_test(no_epochs),
+        cmocka_unit_test(damage),
+        cmocka_unit_test(out_of_memory),
+        cmocka_unit_test(as_dataset),
+        cmocka_unit_test(averages_as_dataset),
+        cmocka_unit_test(pickle),
+        cmocka_unit_test(bank),
+        cmocka_unit_test(real_averages),
+        cmocka_unit_test(other_contents),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -208,14 +208,22 @@ static const char *other_content(int32_t block)
     case FIF_BLOCK_SOURCE_SPACE: return "a source space";
     case FIF_BLOCK_ICA: return "an independent component analysis";
     case FIF_BLOCK_PROJECTIONS: return "projections";
+    case FIF_BLOCK_EPOCHS: return "no epochs";
     default: return NULL;
     }
+}
+
+/* Projections come with much else. */
+static void note_other(fif_file *f, int32_t block)
+{
+    const char *other = other_content(block);
+    if (other && (!f->other || block != FIF_BLOCK_PROJECTIONS)) f->other = other;
 }
 
 static nd_status read_tag(fif_file *f, const fif_cursor *at, const fif_tag *tag, bool continued)
 {
     if (at->depth == 0) return ND_OK;
-    if (tag->kind == FIF_BLOCK_START && !f->other) f->other = other_content(at->blocks[at->depth - 1]);
+    if (tag->kind == FIF_BLOCK_START) note_other(f, at->blocks[at->depth - 1]);
     if (!continued) TRY(ndi_fif_info_read(&f->info, f->c, at, tag));
     TRY(ndi_fif_trials_read(&f->trials, f->c, at, tag));
     switch (at->blocks[at->depth - 1]) {
