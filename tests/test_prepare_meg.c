@@ -254,6 +254,26 @@ static void plan(void **state)
     FAILS(ND_ERR_IO, "1 file is missing: derivatives/preprocessed/preprocessed_P1-epo.fif", prepare("subject=1"));
 }
 
+static void keep_line(int32_t level, const char *line, void *user)
+{
+    assert_int_equal(level, ND_LOG_WARNING);
+    snprintf(user, 1024, "%s", line);
+}
+
+static void other_sizes(void **state)
+{
+    (void)state;
+    const nd_test_epochs e = epochs();
+    char line[1024] = "";
+    write_source(&e);
+    OK(nd_set_log(ND_LOG_WARNING, keep_line, line));
+    report("subject=2");
+    OK(nd_set_log(ND_LOG_WARNING, NULL, NULL));
+    expect_in(
+        line,
+        "12 epochs (8 exp, 3 test, 1 catch) of 2 sensors x 281 samples at 200 Hz; published are 27048 (22248, 2400, 2400) of 271 x 281 at 200 Hz");
+}
+
 static void goes_on(void **state)
 {
     (void)state;
@@ -348,8 +368,9 @@ static void cancelled(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(stores),  cmocka_unit_test(averages), cmocka_unit_test(all_concepts),  cmocka_unit_test(pickles),   cmocka_unit_test(plan),
-        cmocka_unit_test(goes_on), cmocka_unit_test(refusals), cmocka_unit_test(out_of_memory), cmocka_unit_test(cancelled),
+        cmocka_unit_test(stores),        cmocka_unit_test(averages),    cmocka_unit_test(all_concepts), cmocka_unit_test(pickles),
+        cmocka_unit_test(plan),          cmocka_unit_test(other_sizes), cmocka_unit_test(goes_on),      cmocka_unit_test(refusals),
+        cmocka_unit_test(out_of_memory), cmocka_unit_test(cancelled),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
