@@ -463,7 +463,7 @@ static void older_stores(void **state)
                                  { .name = "image", .type = DTYPE_I32, .n_dims = 1, .shape = { 2 }, .data = zeros },
                                  { .name = "subject", .type = DTYPE_I32, .n_dims = 1, .shape = { 2 }, .data = zeros },
                                  { .name = "repetition", .type = DTYPE_I32, .n_dims = 1, .shape = { 2 }, .data = zeros } };
-    const put_texts lists[] = { { "image_ids", ids, 1, true }, { "channels", channels, 2, true } };
+    const put_texts lists[] = { { .name = "image_ids", .items = ids, .n = 1, .list = true }, { .name = "channels", .items = channels, .n = 2, .list = true } };
     const put all = { arrays, COUNT(arrays), lists, COUNT(lists),
                       "{\"neurodecode.kind\":\"dataset\",\"neurodecode.version\":\"1\",\"neurodecode.rate\":\"1\",\"neurodecode.start\":\"0\","
                       "\"neurodecode.normalise\":\"0\",\"neurodecode.averaged\":\"1\"}" };

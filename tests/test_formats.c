@@ -38,8 +38,8 @@ static const put_array arrays[] = {
     { .name = "scalar", .type = DTYPE_F32, .data = floats + 1 },
     { .name = "nothing", .type = DTYPE_F64, .n_dims = 2, .shape = { 3, 0 } },
 };
-static const put_texts lists[] = { { "words", words, 3, true }, { "title", title, 1, false }, { "no words", NULL, 0, true } };
-static const put_texts columns[] = { { "columns", words, 3, true } };
+static const put_texts lists[] = { { "words", words, 3, true, false }, { "title", title, 1, false, false }, { "no words", NULL, 0, true, false } };
+static const put_texts columns[] = { { "columns", words, 3, true, false } };
 
 static const put everything = { arrays, COUNT(arrays), lists, COUNT(lists), metadata };
 static const put one_table = { arrays, 1, columns, 1, NULL };

@@ -12,6 +12,7 @@
 #include "approx.h"
 #include "check.h"
 #include "fault.h"
+#include "fif.h"
 #include "golden.h"
 #include "io/signals.h"
 #include "neurodecode/recording.h"

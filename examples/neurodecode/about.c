@@ -183,6 +183,10 @@ static void print_file(const json_t *about)
         return;
     }
     if (json_object_get(about, "recording")) show_recording(json_object_get(about, "recording"));
+    if (json_object_get(about, "trials")) {
+        show_trials(json_object_get(about, "trials")); /* which says all that the arrays and texts hold */
+        return;
+    }
     if (json_array_size(json_object_get(about, "arrays"))) print_arrays(json_object_get(about, "arrays"));
     if (json_object_size(json_object_get(about, "text"))) puts("Texts");
     json_object_foreach(json_object_get(about, "text"), key, value) print_texts(key, value);

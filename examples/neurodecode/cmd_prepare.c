@@ -28,6 +28,7 @@ static const char help[] = "Makes stores of trials out of what a data set publis
                            "Examples:\n"
                            "  neurodecode prepare things-eeg2 THINGS-EEG2 -o stores --subject 1 --dry-run\n"
                            "  neurodecode prepare things-eeg2 THINGS-EEG2 -o stores --subject 1,2,3\n"
+                           "  neurodecode prepare things-meg ds004212 -o stores --subject 1\n"
                            "  neurodecode prepare things-eeg2 THINGS-EEG2 -o stores --params \"published=1 pickles=1\"\n";
 
 static json_t *report_of(const nd_preparation *p)
@@ -80,9 +81,17 @@ static int prepare(const values *v, char *const *arguments, long subject, json_t
     return status;
 }
 
+static void print_warning(int32_t level, const char *line, void *user)
+{
+    (void)level;
+    (void)user;
+    fprintf(stderr, "neurodecode: note: %s\n", line);
+}
+
 static int run(const void *values_given, char *const *arguments)
 {
     const values *v = values_given;
+    if (!v->all.quiet) nd_set_log(ND_LOG_WARNING, print_warning, NULL);
     if (!v->output) return misused("prepare: which output? Give -o DIR");
     if (v->params && strlen(v->params) > 4000) return misused("--params: the text is too long");
     int status = v->subjects ? check_subjects(v->subjects) : 0;

@@ -1,4 +1,4 @@
-/* A continuous recording in one screen: duration, channels by type and unit, events by code. */
+/* A continuous recording, epochs or averages in one screen: duration, channels by type and unit, events by code or name. */
 #include <stdio.h>
 #include <string.h>
 
@@ -35,18 +35,44 @@ static void print_kind(const json_t *channels, size_t first)
     putchar('\n');
 }
 
+static void print_channels(const json_t *channels)
+{
+    puts("Channels");
+    for (size_t i = 0; i < json_array_size(channels); i++) print_kind(channels, i);
+}
+
+static void print_events(const char *title, json_t *events)
+{
+    const char *name;
+    json_t *count;
+    size_t n = 0;
+    if (json_object_size(events)) puts(title);
+    json_object_foreach(events, name, count) if (n++ < MOST_EVENTS) printf("  %6lld x %s\n", (long long)json_integer_value(count), name);
+    if (n > MOST_EVENTS) printf("  and %zu more kinds\n", n - MOST_EVENTS);
+}
+
+static long long whole(const json_t *object, const char *key) { return (long long)json_integer_value(json_object_get(object, key)); }
+static double real(const json_t *object, const char *key) { return json_real_value(json_object_get(object, key)); }
+
 void show_recording(json_t *about)
 {
     const json_t *channels = json_object_get(about, "channels");
-    json_t *events = json_object_get(about, "events"), *count;
-    const char *name;
-    size_t n = 0;
-    printf("Recording\n  %zu channels x %lld samples at %g Hz, %.1f s\n", json_array_size(channels),
-           (long long)json_integer_value(json_object_get(about, "samples")), json_real_value(json_object_get(about, "rate")),
-           json_real_value(json_object_get(about, "seconds")));
-    puts("Channels");
-    for (size_t i = 0; i < json_array_size(channels); i++) print_kind(channels, i);
-    if (json_object_size(events)) puts("Events");
-    json_object_foreach(events, name, count) if (n++ < MOST_EVENTS) printf("  %6lld x %s\n", (long long)json_integer_value(count), name);
-    if (n > MOST_EVENTS) printf("  and %zu more kinds\n", n - MOST_EVENTS);
+    printf("Recording\n  %zu channels x %lld samples at %g Hz, %.1f s\n", json_array_size(channels), whole(about, "samples"), real(about, "rate"),
+           real(about, "seconds"));
+    print_channels(channels);
+    print_events("Events", json_object_get(about, "events"));
+}
+
+void show_trials(json_t *about)
+{
+    const json_t *channels = json_object_get(about, "channels"), *columns = json_object_get(about, "columns");
+    const int epochs = strcmp(field(about, "kind"), "epochs") == 0;
+    printf("%s\n  %lld trials x %zu channels x %lld samples at %.6g Hz, %g .. %g s\n", epochs ? "Epochs" : "Averages", whole(about, "trials"),
+           json_array_size(channels), whole(about, "samples"), real(about, "rate"), real(about, "start"), real(about, "end"));
+    print_channels(channels);
+    print_events(epochs ? "Events" : "Conditions", json_object_get(about, "events"));
+    if (json_array_size(columns) == 0) return;
+    printf("Metadata\n ");
+    for (size_t i = 0; i < json_array_size(columns); i++) printf(" %s", json_string_value(json_array_get(columns, i)));
+    putchar('\n');
 }

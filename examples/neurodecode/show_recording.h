@@ -1,4 +1,4 @@
-/* What `neurodecode info` says of a continuous recording. */
+/* What `neurodecode info` says of continuous recordings, epochs and averages. */
 #ifndef SHOW_RECORDING_H
 #define SHOW_RECORDING_H
 
@@ -6,5 +6,6 @@
 
 /* Prints the object `recording` of nd_file_describe(). */
 void show_recording(json_t *about);
+void show_trials(json_t *about); /* the object `trials` */
 
 #endif

@@ -34,7 +34,10 @@ typedef struct nd_dataset_options {
     const char *axes;        /**< what the dimensions are, in order, from `trial image repetition subject channel sample`; NULL = by their number: 2 "trial channel",
                                   3 "trial channel sample", 4 "image repetition channel sample" (or "trial 1 channel sample" where the second is 1).
                                   A trial is one combination of the axes trial, image, repetition and subject, the last of them fastest */
-    const char *images;      /**< a file of image ids, one per image in order: a text file (one per line), `.npy` of strings, or the `image_metadata.npy` of THINGS-EEG2; NULL = ids "0", "1", ... */
+    const char *images;      /**< a file of image ids, one per image in order: a text file (one per line), `.npy` of strings, or the `image_metadata.npy` of THINGS-EEG2; or
+                                  `column:NAME`, texts or whole numbers in the file itself, such as `column:image_path` of the metadata of epochs; NULL = from the file (`image_ids`,
+                                  `meg_images`, the events of epochs, the conditions of averages), else "0", "1", ... Paths of THINGS-MEG (`images_meg/dog/dog_01b.jpg`,
+                                  `images_test_meg/dog_22s.jpg`) become `dog/dog_01b`, `dog/dog_22s` */
     const char *partition;   /**< "training" or "test": which list of an `image_metadata.npy` to take; NULL = by the number of images */
     const char *channels;    /**< names separated by blanks or commas; NULL = from the file (`ch_names`), else "0", "1", ... */
     double rate;             /**< samples per second; 0 = from the file (`times`), else 1 */
@@ -89,7 +92,7 @@ ND_API nd_status nd_dataset_create(nd_dataset **dataset, const float *data, size
                                    const char *const *image_ids, const nd_dataset_options *options);
 
 /** @brief Reads a dataset: a store written by nd_dataset_save() (mapped, not loaded) or any file with a numeric array: `.npy`, `.npz`, `.safetensors`, a
- *  pickled dict of arrays such as the `preprocessed_eeg_*.npy` of THINGS-EEG2, `.csv`/`.tsv`. Arrays are streamed: memory holds the float32 result only.
+ *  pickled dict of arrays such as the `preprocessed_eeg_*.npy` of THINGS-EEG2 or the `train_sub1.pkl` of THINGS-MEG, epochs or averages as `.fif`, `.csv`/`.tsv`. Arrays are streamed: memory holds the float32 result only.
  *  @return ::ND_ERR_IO, ::ND_ERR_FORMAT, ::ND_ERR_UNSUPPORTED, ::ND_ERR_NUMERIC, ::ND_ERR_CANCELLED, ... */
 ND_API nd_status nd_dataset_open(nd_dataset **dataset, const char *path, const nd_dataset_options *options, nd_progress_fn progress, void *user);
 

@@ -29,7 +29,8 @@ ND_API nd_status nd_format_get_info(size_t index, nd_format_info *info);
 
 /** @brief Explains a file as one JSON object: `path`, `format`, `bytes`, `arrays` (a list of `name`, `dtype`, `shape`, `order`, which is "C", "F" or
  *  "strided", and the `value` of those without dimensions), `text` (named strings and lists of strings), for a continuous recording `recording` (`rate`, `samples`, `seconds`, `channels` as a
- *  list of `name`, `type` and `unit`, `events` with the number of each), for files this library wrote, `kind` ("dataset", "bank", "encoder", "trainer")
+ *  list of `name`, `type` and `unit`, `events` with the number of each), for epochs and averages `trials` (`kind`, which is "epochs" or "averages", `trials`, `samples`, `rate`, `start` and `end`
+ *  in seconds, `channels` and `events` as above, `columns` of the metadata), for files this library wrote, `kind` ("dataset", "bank", "encoder", "trainer")
  *  and `metadata`, and for weights of other programs `resembles`, the encoder whose tensors they seem to be. No array is loaded.
  *  @return ::ND_ERR_IO, ::ND_ERR_FORMAT, ::ND_ERR_UNSUPPORTED or ::ND_ERR_BUFFER. */
 ND_API nd_status nd_file_describe(const char *path, char *json, size_t capacity, size_t *needed);

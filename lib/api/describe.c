@@ -55,13 +55,18 @@ static nd_status describe_weights(json_t *about, const content *c)
     return kind ? ndi_json_set(about, "resembles", json_string(kind->name)) : ND_OK;
 }
 
-static nd_status describe_channel(json_t *list, const channel *ch)
+static nd_status describe_channel(json_t *list, const char *name, const char *type, const char *unit)
 {
     json_t *entry = json_object();
     TRY(ndi_json_append(list, entry));
-    TRY(ndi_json_set(entry, "name", json_string(ch->name)));
-    TRY(ndi_json_set(entry, "type", json_string(ch->type)));
-    return ndi_json_set(entry, "unit", json_string(ch->unit));
+    TRY(ndi_json_set(entry, "name", json_string(name)));
+    TRY(ndi_json_set(entry, "type", json_string(type)));
+    return ndi_json_set(entry, "unit", json_string(unit));
+}
+
+static nd_status count(json_t *events, const char *name)
+{
+    return ndi_json_set(events, name, json_integer(json_integer_value(json_object_get(events, name)) + 1));
 }
 
 /* Events by what they are called, "7" or "7 Stimulus/S  7", with how many there are. */
@@ -70,7 +75,7 @@ static nd_status count_event(json_t *events, const event *e)
     text t = { 0 };
     ndi_text_add(&t, *e->text ? "%d %s" : "%d", (int)e->code, e->text);
     nd_status status = ndi_text_status(&t);
-    if (status == ND_OK) status = ndi_json_set(events, t.s, json_integer(json_integer_value(json_object_get(events, t.s)) + 1));
+    if (status == ND_OK) status = count(events, t.s);
     ndi_text_free(&t);
     return status;
 }
@@ -84,11 +89,60 @@ static nd_status describe_signals(json_t *about, const signals *s)
     TRY(ndi_json_set(recording, "seconds", json_real((double)s->n_samples / s->rate)));
     json_t *channels = json_array();
     TRY(ndi_json_set(recording, "channels", channels));
-    for (size_t i = 0; i < s->n_channels; i++) TRY(describe_channel(channels, &s->channels[i]));
+    for (size_t i = 0; i < s->n_channels; i++) TRY(describe_channel(channels, s->channels[i].name, s->channels[i].type, s->channels[i].unit));
     json_t *events = json_object();
     TRY(ndi_json_set(recording, "events", events));
     for (size_t i = 0; i < s->n_events; i++) TRY(count_event(events, &s->events[i]));
     return ND_OK;
+}
+
+/* Names of the columns of the table that comes with epochs. */
+static nd_status list_columns(json_t *list, const content *c)
+{
+    static const char table[] = "metadata/";
+    const size_t n = sizeof table - 1;
+    for (size_t i = 0; i < c->n_arrays; i++)
+        if (strncmp(c->arrays[i].name, table, n) == 0) TRY(ndi_json_append(list, json_string(c->arrays[i].name + n)));
+    for (size_t i = 0; i < c->n_texts; i++)
+        if (strncmp(c->texts[i].name, table, n) == 0) TRY(ndi_json_append(list, json_string(c->texts[i].name + n)));
+    return ND_OK;
+}
+
+static nd_status describe_times(json_t *trials, const array *times)
+{
+    double ends[2];
+    const size_t n = times->n;
+    TRY(ndi_array_read_f64(times, 0, 1, &ends[0]));
+    TRY(ndi_array_read_f64(times, n - 1, 1, &ends[1]));
+    TRY(ndi_json_set(trials, "samples", json_integer((json_int_t)n)));
+    TRY(ndi_json_set(trials, "start", json_real(ends[0])));
+    TRY(ndi_json_set(trials, "end", json_real(ends[1])));
+    return n > 1 ? ndi_json_set(trials, "rate", json_real((double)(n - 1) / (ends[1] - ends[0]))) : ND_OK;
+}
+
+/* Epochs or averages, which have channels with types and units. */
+static nd_status describe_trials(json_t *about, const content *c)
+{
+    const texts *events = ndi_content_texts(c, "event_names"), *conditions = ndi_content_texts(c, "conditions"),
+                *names = events ? events : conditions;
+    const texts *channels = ndi_content_texts(c, "ch_names"), *types = ndi_content_texts(c, "ch_types"), *units = ndi_content_texts(c, "ch_units");
+    const array *times = ndi_content_array(c, "times");
+    const bool known = names && channels && types && units && types->n == channels->n && units->n == channels->n && times && times->n > 0;
+    if (!known) return ND_OK;
+    json_t *trials = json_object();
+    TRY(ndi_json_set(about, "trials", trials));
+    TRY(ndi_json_set(trials, "kind", json_string(events ? "epochs" : "averages")));
+    TRY(ndi_json_set(trials, "trials", json_integer((json_int_t)names->n)));
+    TRY(describe_times(trials, times));
+    json_t *list = json_array();
+    TRY(ndi_json_set(trials, "channels", list));
+    for (size_t i = 0; i < channels->n; i++) TRY(describe_channel(list, channels->items[i], types->items[i], units->items[i]));
+    json_t *counts = json_object();
+    TRY(ndi_json_set(trials, "events", counts));
+    for (size_t i = 0; i < names->n; i++) TRY(count(counts, names->items[i]));
+    json_t *columns = json_array();
+    TRY(ndi_json_set(trials, "columns", columns));
+    return list_columns(columns, c);
 }
 
 static nd_status describe(json_t *about, content *c, const char *path)
@@ -107,6 +161,7 @@ static nd_status describe(json_t *about, content *c, const char *path)
     for (size_t i = 0; i < c->n_arrays; i++) TRY(describe_array(arrays, &c->arrays[i]));
     for (size_t i = 0; i < c->n_texts; i++) TRY(describe_texts(named, &c->texts[i]));
     if (c->signals) TRY(describe_signals(about, c->signals));
+    TRY(describe_trials(about, c));
     TRY(describe_metadata(about, c, path));
     return describe_weights(about, c);
 }

@@ -12,6 +12,7 @@
 #include "data/bank_layers.h"
 #include "data/images.h"
 #include "data/things_eeg2.h"
+#include "data/things_meg.h"
 #include "io/content.h"
 
 static const char ending[] = ".npy";
@@ -152,7 +153,7 @@ done:
 
 typedef struct folder {
     const char *path, *suffix, *layer;
-    const char *const *ids;
+    const char *const *files; /* below `path`, without suffix and ending */
     size_t n;
 } folder;
 
@@ -175,7 +176,7 @@ static nd_status read_vector(nd_bank *b, const folder *f, size_t row, text *path
     const array *a;
     float *to;
     path->n = 0;
-    ndi_text_add(path, "%s/%s_%s.npy", f->path, f->ids[row], f->suffix);
+    ndi_text_add(path, "%s/%s_%s.npy", f->path, f->files[row], f->suffix);
     TRY(ndi_text_status(path));
     TRY(open_vector(&c, &a, path->s));
     nd_status status = ND_OK;
@@ -191,6 +192,29 @@ static nd_status read_vector(nd_bank *b, const folder *f, size_t row, text *path
     return status;
 }
 
+/* The id of an image is the name of its file; the folders of THINGS-MEG are known by their name, also where one of them is opened alone. */
+static nd_status add_images(nd_bank *b, const folder *f)
+{
+    size_t n = strlen(f->path);
+    while (n > 1 && f->path[n - 1] == '/') n--;
+    size_t start = n;
+    while (start > 0 && f->path[start - 1] != '/') start--;
+    text path = { 0 }, id = { 0 };
+    nd_status status = ND_OK;
+    for (size_t i = 0; status == ND_OK && i < f->n; i++) {
+        path.n = 0;
+        ndi_text_add(&path, "%.*s/%s", (int)(n - start), f->path + start, f->files[i]);
+        GO(ndi_text_status(&path));
+        GO(ndi_things_meg_id(&id, f->files[i]));
+        if (strcmp(id.s, f->files[i]) == 0) GO(ndi_things_meg_id(&id, path.s));
+        GO(ndi_prefix(ndi_bank_add_image(b, strcmp(id.s, path.s) == 0 ? f->files[i] : id.s), "%s", f->path));
+    }
+done:
+    ndi_text_free(&path);
+    ndi_text_free(&id);
+    return status;
+}
+
 static nd_status read_all(nd_bank **out, const folder *f, nd_progress_fn fn, void *user)
 {
     nd_bank *b = NULL;
@@ -198,7 +222,7 @@ static nd_status read_all(nd_bank **out, const folder *f, nd_progress_fn fn, voi
     progress p;
     nd_status status;
     GO(ndi_bank_new(&b, 1));
-    for (size_t i = 0; i < f->n; i++) GO(ndi_prefix(ndi_bank_add_image(b, f->ids[i]), "%s", f->path));
+    GO(add_images(b, f));
     ndi_progress_begin(&p, fn, user, "read", "images", 0, f->n);
     for (size_t i = 0; i < f->n; i++) {
         GO(read_vector(b, f, i, &path));

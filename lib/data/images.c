@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "io/content.h"
+#include "data/things_meg.h"
 #include "io/table.h"
 
 static nd_status reserve(image_list *list, size_t n) { return NEW(list->items, n ? n : 1); }
@@ -59,11 +59,9 @@ static nd_status take_texts(image_list *list, const texts *t)
     return ND_OK;
 }
 
-static nd_status take_numbers(image_list *list, const content *c, const char *path)
+static nd_status take_numbers(image_list *list, const array *a, const char *path)
 {
-    const array *a;
     double *values;
-    TRY(ndi_content_pick(c, NULL, &a));
     CHECK(a->type <= DTYPE_U64 && a->type != DTYPE_BOOL, ND_ERR_FORMAT, "%s: array '%s' holds %s, expected image ids: text or whole numbers", path,
           a->name, ndi_dtype_name(a->type));
     TRY(NEW(values, a->n ? a->n : 1));
@@ -134,14 +132,15 @@ static nd_status take_metadata(image_list *list, const content *c, const char *p
 static nd_status take_content(image_list *list, stream *s, const char *path, const char *wanted, size_t n_expected, const char **taken)
 {
     content *c;
+    const array *a;
     TRY(ndi_content_open_stream(&c, s, "npy"));
     nd_status status;
     if (ndi_content_texts(c, "train_img_files") || ndi_content_texts(c, "test_img_files"))
         status = take_metadata(list, c, path, wanted, n_expected, taken);
     else if (c->n_texts == 1)
         status = take_texts(list, &c->texts[0]);
-    else
-        status = take_numbers(list, c, path);
+    else if ((status = ndi_content_pick(c, NULL, &a)) == ND_OK)
+        status = take_numbers(list, a, path);
     ndi_content_free(c);
     return status;
 }
@@ -170,6 +169,68 @@ nd_status ndi_images_open(image_list *list, const char *path, const char *wanted
     if (status == ND_OK && n_expected && list->n != n_expected)
         status = ndi_fail(ND_ERR_ARGUMENT, "%s: %zu images in the array, %zu ids in %s%s%s%s", where, n_expected, list->n, slash ? slash + 1 : path,
                           taken ? " (" : "", taken ? taken : "", taken ? ")" : "");
+    if (status != ND_OK) ndi_images_free(list);
+    return status;
+}
+
+/* ---- the file of the trials ---- */
+
+/* Texts or numbers by their whole name or as a column of the table of trials. */
+static nd_status take_column(image_list *list, const content *c, const char *column, const char *where)
+{
+    text inside = { 0 };
+    const texts *t = ndi_content_texts(c, column);
+    const array *a = ndi_content_array(c, column);
+    nd_status status = ND_OK;
+    if (!t && !a) {
+        ndi_text_add(&inside, "metadata/%s", column);
+        GO(ndi_text_status(&inside));
+        t = ndi_content_texts(c, inside.s);
+        a = ndi_content_array(c, inside.s);
+    }
+    if (!t && !a) GO(ndi_fail(ND_ERR_ARGUMENT, "%s: has no column '%s' for image ids", where, column));
+    GO(t ? take_texts(list, t) : take_numbers(list, a, where));
+done:
+    ndi_text_free(&inside);
+    return status;
+}
+
+static nd_status take_own(image_list *list, const content *c)
+{
+    static const char *const usual[] = { "image_ids", "meg_images", "event_names", "conditions" };
+    for (size_t i = 0; i < COUNT(usual); i++) {
+        const texts *t = ndi_content_texts(c, usual[i]);
+        if (t) return take_texts(list, t);
+    }
+    return ND_OK;
+}
+
+/* Paths become ids. */
+static nd_status shorten(image_list *list)
+{
+    text id = { 0 };
+    nd_status status = ND_OK;
+    for (size_t i = 0; i < list->n; i++) {
+        GO(ndi_things_meg_id(&id, list->items[i]));
+        if (strcmp(id.s, list->items[i]) == 0) continue;
+        list->items[i] = ndi_arena_text(&list->memory, id.s, id.n);
+        if (!list->items[i]) GO(ndi_fail(ND_ERR_MEMORY, "out of memory"));
+    }
+done:
+    ndi_text_free(&id);
+    return status;
+}
+
+nd_status ndi_images_find(image_list *list, const content *c, const char *images, const char *wanted, size_t n_expected, const char *where)
+{
+    static const char column[] = "column:";
+    const bool inside = images && strncmp(images, column, sizeof column - 1) == 0;
+    *list = (image_list){ 0 };
+    if (images && !inside) return ndi_images_open(list, images, wanted, n_expected, where);
+    nd_status status = inside ? take_column(list, c, images + sizeof column - 1, where) : take_own(list, c);
+    if (status == ND_OK && list->items && list->n != n_expected)
+        status = ndi_fail(ND_ERR_FORMAT, "%s: %zu images in the array, %zu image ids", where, n_expected, list->n);
+    if (status == ND_OK) status = shorten(list);
     if (status != ND_OK) ndi_images_free(list);
     return status;
 }

@@ -105,26 +105,17 @@ static nd_status set_timing(reader *m)
 
 /* ---- trials of the file and rows of the result ---- */
 
-static nd_status read_image_ids(reader *m, ids *images, uint32_t *id_of)
+static nd_status read_image_ids(const reader *m, ids *images, uint32_t *id_of)
 {
-    image_list list = { 0 };
-    const texts *own = ndi_content_texts(m->file, "image_ids");
-    const char *const *names = NULL;
+    image_list list;
+    TRY(ndi_images_find(&list, m->file, m->o->images, m->o->partition, m->l.n_images, m->path));
     nd_status status = ND_OK;
-    if (m->o->images) {
-        GO(ndi_images_open(&list, m->o->images, m->o->partition, m->l.n_images, m->path));
-        names = list.items;
-    } else if (own) {
-        if (own->n != m->l.n_images) GO(ndi_fail(ND_ERR_FORMAT, "%s: %zu images in the array, %zu in 'image_ids'", m->path, m->l.n_images, own->n));
-        names = own->items;
-    }
-    for (size_t i = 0; i < m->l.n_images; i++) {
+    for (size_t i = 0; status == ND_OK && i < m->l.n_images; i++) {
         size_t index;
-        GO(names ? ndi_prefix(ndi_add_id(images, names[i], "image id", &index), "%s", m->o->images ? m->o->images : m->path)
-                 : ndi_add_number(images, i, &index));
-        id_of[i] = (uint32_t)index;
+        status = list.n ? ndi_prefix(ndi_add_id(images, list.items[i], "image id", &index), "%s", m->o->images ? m->o->images : m->path)
+                        : ndi_add_number(images, i, &index);
+        if (status == ND_OK) id_of[i] = (uint32_t)index;
     }
-done:
     ndi_images_free(&list);
     return status;
 }

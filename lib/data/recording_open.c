@@ -201,6 +201,9 @@ static nd_status describe(opening *m)
 {
     m->s = m->c->signals;
     if (!m->s) {
+        const bool epochs = ndi_content_texts(m->c, "event_names"), averages = ndi_content_texts(m->c, "conditions");
+        CHECK(m->o->variable || (!epochs && !averages), ND_ERR_UNSUPPORTED, "%s: holds %s, expected a continuous recording: open it as a dataset",
+              m->path, epochs ? "epochs" : "averages");
         CHECK(m->o->variable || !ndi_content_array(m->c, "events"), ND_ERR_UNSUPPORTED, "%s: holds a list of events, expected samples", m->path);
         const texts *names = names_in_file(m->c);
         TRY(add_array(m, m->o->channels ? ndi_count_words(m->o->channels) : names ? names->n : 0));

@@ -90,28 +90,11 @@ static void spread(void *restrict to, size_t step, const void *restrict from, si
 #undef SPREAD
 }
 
-/* Scaled in double, block by block; `from` and `to` may be the same place. */
-static void convert_scaled(const array *a, const char *from, size_t n, char *to, dtype as)
-{
-    enum { BLOCK = 256 };
-    double x[BLOCK];
-    const size_t size = ndi_dtype_size(a->type), out_size = ndi_dtype_size(as);
-    for (size_t count; n > 0; n -= count, from += count * size, to += count * out_size) {
-        count = n < BLOCK ? n : BLOCK;
-        convert(a->type, from, count, x, DTYPE_F64);
-        for (size_t i = 0; i < count; i++) x[i] = x[i] * a->slope + a->intercept;
-        convert(DTYPE_F64, x, count, to, as);
-    }
-}
-
 /* A slice of raw elements becomes what is wanted; the same place serves for both where the type stays. */
 static void finish(const array *a, void *slice, size_t n, void *to, dtype as)
 {
     if (a->big_endian != host_big_endian) swap_bytes(slice, n, a->type);
-    if (a->scaled)
-        convert_scaled(a, slice, n, to, as);
-    else if (a->type != as)
-        convert(a->type, slice, n, to, as);
+    if (a->type != as) convert(a->type, slice, n, to, as);
 }
 
 /* ---- C order ---- */
@@ -132,6 +115,29 @@ static nd_status read_run(const array *a, size_t first, size_t count, void *valu
         count -= n;
     }
     return ND_OK;
+}
+
+/* ---- scale ---- */
+
+/* Scales n values that were read from element `first` (C order) on. Of complex numbers, which have two halves, only the scale counts. */
+static void scale_values(const array *a, size_t first, size_t n, void *values, dtype as)
+{
+    const size_t halves = as == DTYPE_C64 || as == DTYPE_C128 ? 2 : 1, extent = a->scaled_dim < a->n_dims ? a->shape[a->scaled_dim] : 1;
+    const bool single = as == DTYPE_F32 || as == DTYPE_C64;
+    const double intercept = halves == 1 ? a->intercept : 0;
+    size_t inner = 1; /* elements that follow each other with one scale */
+    for (size_t d = a->scaled_dim < a->n_dims ? a->scaled_dim + 1 : 0; d < a->n_dims; d++) inner *= a->shape[d];
+    for (size_t i = 0, stop; i < n; i = stop) {
+        const size_t row = (first + i) / inner;
+        const double scale = a->scale[row % extent];
+        stop = (row + 1) * inner - first;
+        if (stop > n) stop = n;
+        for (size_t k = i * halves; k < stop * halves; k++)
+            if (single)
+                ((float *)values)[k] = (float)((double)((float *)values)[k] * scale + intercept);
+            else
+                ((double *)values)[k] = ((double *)values)[k] * scale + intercept;
+    }
 }
 
 /* ---- strides ---- */
@@ -268,23 +274,26 @@ static nd_status read_array(const array *a, size_t first, size_t count, void *va
     CHECK(first <= a->n && count <= a->n - first, ND_ERR_ARGUMENT, "%s: array '%s' has %zu elements, got a request for %zu from %zu on",
           ndi_stream_name(a->in), a->name, a->n, count, first);
     if (count == 0) return ND_OK;
-    if (a->strided) return read_strided(a, first, count, values, as);
-    return ndi_array_is_c_order(a) ? read_run(a, first, count, values, as) : read_fortran(a, first, count, values, as);
+    if (a->strided)
+        TRY(read_strided(a, first, count, values, as));
+    else if (ndi_array_is_c_order(a))
+        TRY(read_run(a, first, count, values, as));
+    else
+        TRY(read_fortran(a, first, count, values, as));
+    if (a->scale) scale_values(a, first, count, values, as);
+    return ND_OK;
 }
 
 nd_status ndi_array_read_f32(const array *a, size_t first, size_t count, float *values) { return read_array(a, first, count, values, DTYPE_F32); }
 nd_status ndi_array_read_f64(const array *a, size_t first, size_t count, double *values) { return read_array(a, first, count, values, DTYPE_F64); }
-
 nd_status ndi_array_read_native(const array *a, size_t first, size_t count, void *elements)
 {
-    array plain = *a;
-    plain.scaled = false;
-    return read_array(&plain, first, count, elements, a->type);
+    return read_array(a, first, count, elements, ndi_array_value_type(a));
 }
 
 const float *ndi_array_map_f32(const array *a)
 {
-    if (a->type != DTYPE_F32 || a->scaled || a->big_endian != host_big_endian || !ndi_array_is_c_order(a)) return NULL;
+    if (a->scale || a->type != DTYPE_F32 || a->big_endian != host_big_endian || !ndi_array_is_c_order(a)) return NULL;
     const void *bytes = ndi_stream_map(a->in, a->at, (uint64_t)a->n * sizeof(float));
     return (uintptr_t)bytes % _Alignof(float) == 0 ? bytes : NULL;
 }

@@ -40,9 +40,13 @@ typedef struct array {
     size_t n; /* elements; all of them lie inside the stream */
     stream *in;
     uint64_t at;
-    bool scaled; /* value = number x slope + intercept, when read as float32 or float64 */
-    double slope, intercept;
+    const double *scale; /* value = number x scale[index in dimension scaled_dim] + intercept; NULL = as it stands. one scale for all: scaled_dim = NDI_MAX_DIMS */
+    size_t scaled_dim;
+    double intercept;
 } array;
+
+/* Of the values: scaled numbers become float64, but for float32 and complex ones. */
+static inline dtype ndi_array_value_type(const array *a) { return a->scale && a->type < DTYPE_F32 ? DTYPE_F64 : a->type; }
 
 /* The elements stand in the order in which they are read. */
 static inline bool ndi_array_is_c_order(const array *a) { return !a->strided && (!a->fortran || a->n_dims < 2); }
@@ -83,7 +87,7 @@ nd_status ndi_content_pick(const content *c, const char *name, const array **a);
 /* Elements first .. first + count - 1 in C order, converted. Works in slices of bounded memory; concurrent where the stream is. */
 nd_status ndi_array_read_f32(const array *a, size_t first, size_t count, float *values);
 nd_status ndi_array_read_f64(const array *a, size_t first, size_t count, double *values);
-nd_status ndi_array_read_native(const array *a, size_t first, size_t count, void *elements); /* not converted, in the byte order of this machine */
+nd_status ndi_array_read_native(const array *a, size_t first, size_t count, void *elements); /* as ndi_array_value_type(), in the byte order of this machine */
 
 /* The whole array in place, if it is native float32 in C order, 4-byte aligned, in a stream that maps; NULL otherwise. */
 const float *ndi_array_map_f32(const array *a);

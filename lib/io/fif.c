@@ -22,6 +22,8 @@ nd_status ndi_fif_start(fif_cursor *c, stream *in)
 
 bool ndi_fif_inside(const fif_cursor *c, int32_t block) { return c->depth > 0 && c->blocks[c->depth - 1] == block; }
 
+int32_t ndi_fif_outer(const fif_cursor *c) { return c->depth > 1 ? c->blocks[c->depth - 2] : 0; }
+
 static nd_status follow_blocks(fif_cursor *c, const fif_tag *tag)
 {
     int32_t block;

@@ -18,13 +18,16 @@ enum fif_kind {
     FIF_N_AVERAGED = 207,
     FIF_FIRST_SAMPLE = 208,
     FIF_LAST_SAMPLE = 209,
+    FIF_ASPECT_KIND = 210,
+    FIF_N_SAMPLES = 228,
+    FIF_FIRST_TIME = 229,
     FIF_CHANNEL_NAME = 258,
     FIF_DATA_BUFFER = 300,
     FIF_DATA_SKIP = 301,
     FIF_EPOCH = 302,
     FIF_EVENT_LIST = 3561,
     FIF_EVENT_COMMENTS = 3566,
-    FIF_BEGIN_TIMES = 3568,
+    FIF_BEGIN_TIMES = 3568, /* in a block of epochs or an average: of the baseline */
     FIF_END_TIMES = 3569
 };
 
@@ -37,9 +40,17 @@ enum fif_block {
     FIF_BLOCK_CHANNEL = 113,
     FIF_BLOCK_REF = 118,
     FIF_BLOCK_SHIELDED_RAW = 119,
+    FIF_BLOCK_SHIELDED_ASPECT = 120,
+    FIF_BLOCK_PROJECTIONS = 313,
+    FIF_BLOCK_SOURCE_SPACE = 351,
+    FIF_BLOCK_FORWARD = 352,
+    FIF_BLOCK_COVARIANCE = 355,
+    FIF_BLOCK_INVERSE = 356,
     FIF_BLOCK_EVENTS = 361,
     FIF_BLOCK_EPOCHS = 373,
-    FIF_BLOCK_ANNOTATIONS = 3810
+    FIF_BLOCK_ICA = 374,
+    FIF_BLOCK_ANNOTATIONS = 3810,
+    FIF_BLOCK_METADATA = 3811
 };
 
 enum fif_type {
@@ -50,7 +61,8 @@ enum fif_type {
     FIF_DOUBLE = 5,
     FIF_PACK16 = 16,
     FIF_COMPLEX_FLOAT = 20,
-    FIF_COMPLEX_DOUBLE = 21
+    FIF_COMPLEX_DOUBLE = 21,
+    FIF_MATRIX = 1 << 30 /* added to the type of the elements; the extents follow them, the fastest first, and their number */
 };
 
 enum { FIF_MAX_DEPTH = 32 };
@@ -74,6 +86,7 @@ typedef struct fif_cursor {
 nd_status ndi_fif_start(fif_cursor *c, stream *in);
 nd_status ndi_fif_next(fif_cursor *c, fif_tag *tag);     /* sets `end` after the last one */
 bool ndi_fif_inside(const fif_cursor *c, int32_t block); /* the innermost block */
+int32_t ndi_fif_outer(const fif_cursor *c);              /* the block around the innermost one, 0 = none */
 
 nd_status ndi_fif_int(const fif_cursor *c, const fif_tag *tag, int32_t *value);
 nd_status ndi_fif_float(const fif_cursor *c, const fif_tag *tag, double *value);

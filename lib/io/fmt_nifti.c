@@ -164,13 +164,17 @@ static nd_status read_type(const header *h, array *a)
                     name);
 }
 
-static nd_status read_scaling(const header *h, array *a)
+static nd_status read_scaling(content *c, const header *h, array *a)
 {
     const double slope = get(h, SLOPE, 0), intercept = get(h, INTERCEPT, 0);
     if (!isfinite(slope) || slope == 0) return ND_OK;
     CHECK(isfinite(intercept), ND_ERR_FORMAT, "%s: header: scl_inter: got %g with scl_slope %g, expected a number", h->file, intercept, slope);
-    a->scaled = slope != 1 || intercept != 0;
-    a->slope = slope;
+    if (slope == 1 && intercept == 0) return ND_OK;
+    double *scale = ndi_arena_alloc(&c->memory, sizeof *scale);
+    CHECK(scale, ND_ERR_MEMORY, "%s: out of memory", h->file);
+    *scale = slope;
+    a->scale = scale;
+    a->scaled_dim = NDI_MAX_DIMS;
     a->intercept = intercept;
     return ND_OK;
 }
@@ -287,7 +291,7 @@ static nd_status fill_metadata(json_t *o, content *c, const header *h, const arr
     TRY(ndi_json_set(o, "byte_order", json_string(h->big_endian ? "big" : "little")));
     TRY(set_space(o, h));
     TRY(set_time(o, h));
-    if (a->scaled) TRY(set_format(o, "scaling", "x %.9g + %.9g", a->slope, a->intercept));
+    if (a->scale) TRY(set_format(o, "scaling", "x %.9g + %.9g", *a->scale, a->intercept));
     return set_intent(o, c, h);
 }
 
@@ -337,7 +341,7 @@ static nd_status read(content *c, stream *s)
     array a = { .name = "data", .fortran = true, .big_endian = h.big_endian, .in = s };
     TRY(read_shape(&h, &a));
     TRY(read_type(&h, &a));
-    TRY(read_scaling(&h, &a));
+    TRY(read_scaling(c, &h, &a));
     TRY(read_offset(&h, &a));
     if (h.pair && head == s) TRY(open_other(c, s, "img", &a.in));
     TRY(ndi_content_add_array(c, &a));

@@ -109,10 +109,13 @@ static nd_status write_array(out *o, text *t, const put_array *a)
 
 static nd_status write_texts(out *o, text *t, const put_texts *list)
 {
+    const bool objects = list->list && list->objects;
     say_text(t, list->name);
+    if (objects) say_array(t, "|O", 1, &list->n);
     if (list->list) SAY(t, "](");
     for (size_t i = 0; i < list->n; i++) say_text(t, list->items[i]);
     if (list->list) SAY(t, "e");
+    if (objects) SAY(t, "tb");
     return flush(o, t);
 }
 

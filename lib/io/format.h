@@ -20,6 +20,7 @@ typedef struct put_texts {
     const char *const *items;
     size_t n;
     bool list;
+    bool objects; /* of a list: as a NumPy array of objects, where the format knows such */
 } put_texts;
 
 typedef struct put {

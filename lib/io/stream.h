@@ -19,6 +19,15 @@ nd_status ndi_stream_open_inflate(stream **s, stream *parent, uint64_t at, uint6
                                   const char *name); /* raw deflate, as in a zip entry */
 nd_status ndi_stream_open_zlib(stream **s, stream *parent, uint64_t at, uint64_t packed, uint64_t unpacked,
                                const char *name); /* zlib data, whose checksum is compared when the last byte is read */
+
+/* Parts of other streams, one after the other; these must outlive it. */
+typedef struct stream_part {
+    stream *in;
+    uint64_t at, n;
+} stream_part;
+
+nd_status ndi_stream_open_joined(stream **s, const stream_part *parts, size_t n_parts, const char *name);
+
 nd_status ndi_stream_open_beside(stream **s, const stream *of, const char *name, size_t n); /* the file called `name`, folders in it ignored, where `of` lies */
 void ndi_stream_close(stream *s);
 

@@ -83,15 +83,42 @@ def edf(wide):
     return header + b"".join(bytes(range(4 * size)) + b"+%d\x14\x14\0+%d\x14a\x14".ljust(8 * size, b"\0") % (i, i) for i in range(2))
 
 
-def fif():
-    """One channel in a buffer of four samples."""
-    def tag(kind, sort, data):
-        return struct.pack(">4i", kind, sort, len(data), 0) + data
-    def number(kind, value):
-        return tag(kind, 3, struct.pack(">i", value))
+def fif_tag(kind, sort, data):
+    return struct.pack(">4i", kind, sort, len(data), 0) + data
+
+
+def fif_number(kind, value):
+    return fif_tag(kind, 3, struct.pack(">i", value))
+
+
+def fif_block(kind, *parts):
+    return fif_number(104, kind) + b"".join(parts) + fif_number(105, kind)
+
+
+def fif(*parts):
+    """What is measured, one channel at 100 Hz, and the parts."""
     channel = struct.pack(">3i2f", 1, 1, 2, 1, 1e-6) + bytes(52) + struct.pack(">2i", 107, 0) + b"Cz".ljust(16, b"\0")
-    return (tag(100, 31, bytes(20)) + number(104, 101) + number(200, 1) + tag(201, 4, struct.pack(">f", 100)) + tag(203, 30, channel) + number(105, 101)
-            + number(104, 102) + number(208, 5) + tag(300, 2, bytes(8)) + number(301, 1) + tag(300, 4, bytes(16)) + number(105, 102))
+    return fif_tag(100, 31, bytes(20)) + fif_block(101, fif_number(200, 1), fif_tag(201, 4, struct.pack(">f", 100)), fif_tag(203, 30, channel)) + b"".join(parts)
+
+
+def fif_raw():
+    """Buffers of four samples with a gap between them."""
+    return fif(fif_block(102, fif_number(208, 5), fif_tag(300, 2, bytes(8)), fif_number(301, 1), fif_tag(300, 4, bytes(16))))
+
+
+def fif_epochs():
+    """Two epochs of three samples with names, metadata and a further file."""
+    events = fif_block(361, fif_tag(3561, 3, struct.pack(">6i", 0, 0, 1, 9, 0, 2)), fif_tag(206, 10, b"a:b:1;c:2"))
+    rows = fif_block(3811, fif_tag(206, 10, json.dumps([{"x": 1, "s": "u"}, {"x": None, "s": "v"}]).encode()))
+    matrix = fif_tag(302, 4 | 1 << 30, bytes(24) + struct.pack(">4i", 3, 1, 2, 3))
+    return fif(fif_block(373, events, rows, fif_number(208, -1), fif_number(209, 1), matrix, fif_block(118, fif_number(115, 2), fif_tag(118, 10, b"none.fif"))))
+
+
+def fif_averages():
+    """An average as a matrix and one as a vector, of float64."""
+    window = fif_number(208, 0) + fif_number(209, 1)
+    return fif(fif_block(104, fif_tag(206, 10, b"one"), window, fif_block(105, fif_number(210, 100), fif_number(207, 3), fif_tag(302, 5 | 1 << 30, bytes(16) + struct.pack(">3i", 2, 1, 2)))),
+               fif_block(104, window, fif_block(105, fif_number(210, 101), fif_tag(302, 5, bytes(16)))))
 
 
 def nifti(wide, big):
@@ -159,6 +186,10 @@ def main(folder):
     for wide in (False, True):
         save(f"{folder}/nii", f"version-{1 + wide}", nifti(wide, wide))
     save(f"{folder}/gzip", "nii", gzip.compress(nifti(False, True)))
+    save(f"{folder}/fif", "raw", fif_raw())
+    save(f"{folder}/fif", "epochs", fif_epochs())
+    save(f"{folder}/fif", "epochs-alone", fif_epochs().replace(fif_number(115, 2), fif_number(115, 1)))
+    save(f"{folder}/fif", "averages", fif_averages())
     save(f"{folder}/vhdr", "header", b"Brain Vision Data Exchange Header File Version 1.0\n[Common Infos]\nDataFile=$b.eeg\nDataFormat=BINARY\n"
          b"DataOrientation=MULTIPLEXED\nNumberOfChannels=1\nSamplingInterval=1000\n[Binary Infos]\nBinaryFormat=INT_16\n[Channel Infos]\nCh1=Cz,,1,uV\n")
 

@@ -3,8 +3,6 @@
 #include <stdio.h>
 #include <string.h>
 
-/* ---- EDF ---- */
-
 static char *field(char *at, size_t width, const char *text)
 {
     memset(at, ' ', width);
@@ -58,92 +56,4 @@ size_t nd_test_edf(uint8_t bytes[ND_TEST_BYTES])
         to += 20;
     }
     return (size_t)(to - bytes);
-}
-
-/* ---- FIF ---- */
-
-typedef struct pen {
-    uint8_t *at;
-} pen;
-
-static void put32(pen *p, uint32_t v)
-{
-    for (int shift = 24; shift >= 0; shift -= 8) *p->at++ = (uint8_t)(v >> shift);
-}
-
-static void put_float(pen *p, float x)
-{
-    uint32_t bits;
-    memcpy(&bits, &x, sizeof bits);
-    put32(p, bits);
-}
-
-static void tag(pen *p, uint32_t kind, uint32_t type, uint32_t size)
-{
-    put32(p, kind);
-    put32(p, type);
-    put32(p, size);
-    put32(p, 0);
-}
-
-static void tag_int(pen *p, uint32_t kind, uint32_t value)
-{
-    tag(p, kind, 3, 4);
-    put32(p, value);
-}
-
-static void channel(pen *p, uint32_t number, uint32_t kind, uint32_t unit, float range, float calibration, const char *name)
-{
-    tag(p, 203, 30, 96);
-    put32(p, number);
-    put32(p, number);
-    put32(p, kind);
-    put_float(p, range);
-    put_float(p, calibration);
-    for (int i = 0; i < 13; i++) put32(p, 0);
-    put32(p, unit);
-    put32(p, 0);
-    memset(p->at, 0, 16);
-    memcpy(p->at, name, strlen(name));
-    p->at += 16;
-}
-
-static float trigger(int k) { return k == 2 || k == 8 ? 5 : 0; }
-
-size_t nd_test_fif(uint8_t bytes[ND_TEST_BYTES])
-{
-    static const char text[] = "x{COLON}y";
-    pen p = { bytes };
-    tag(&p, 100, 31, 20);
-    for (int i = 0; i < 5; i++) put32(&p, 0);
-    tag_int(&p, 104, 100);
-    tag_int(&p, 104, 101);
-    tag_int(&p, 200, 2);
-    tag(&p, 201, 4, 4);
-    put_float(&p, 100);
-    channel(&p, 1, 2, 107, 2, 0.5e-6f, "A");
-    channel(&p, 2, 3, 0, 1, 1, "STI 014");
-    tag_int(&p, 105, 101);
-    tag_int(&p, 104, 3810);
-    tag(&p, 3568, 4, 4);
-    put_float(&p, 0.53f);
-    tag(&p, 3569, 4, 4);
-    put_float(&p, 0.55f);
-    tag(&p, 206, 10, sizeof text - 1);
-    memcpy(p.at, text, sizeof text - 1);
-    p.at += sizeof text - 1;
-    tag_int(&p, 105, 3810);
-    tag_int(&p, 104, 102);
-    tag_int(&p, 208, 50);
-    tag(&p, 300, 2, 24);
-    for (int k = 0; k < 6; k++) put32(&p, (uint32_t)(uint16_t)(int16_t)(3 * k - 10) << 16 | (uint32_t)trigger(k));
-    tag_int(&p, 301, 1);
-    tag(&p, 300, 4, 48);
-    for (int k = 6; k < 12; k++) {
-        put_float(&p, (float)(3 * k - 10));
-        put_float(&p, trigger(k));
-    }
-    tag_int(&p, 105, 102);
-    tag_int(&p, 105, 100);
-    return (size_t)(p.at - bytes);
 }

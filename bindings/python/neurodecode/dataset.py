@@ -22,8 +22,8 @@ class Dataset(Handle):
 
     A dataset never changes; select(), window() and so on return new ones that share data with the old where they can.
 
-    The keyword options of the constructors are those of the C struct nd_dataset_options: variable, axes, images (a file of ids), partition,
-    channels (names in a list or a text), rate, start, subject, normalise ("none", "zscore", "reference"), average, n_threads,
+    The keyword options of the constructors are those of the C struct nd_dataset_options: variable, axes, images (a file of ids or
+    "column:NAME"), partition, channels (names in a list or a text), rate, start, subject, normalise ("none", "zscore", "reference"), average, n_threads,
     mask (an image, for NIfTI), session, run.
     """
 
