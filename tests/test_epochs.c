@@ -430,6 +430,10 @@ static void as_dataset(void **state)
     d = open_dataset(path, "column:metadata/index");
     expect_images(d, TRIALS, (const char *const[]){ "0", "1", "2", "3", "4", "5", "6" });
     nd_dataset_free(d);
+    nd_test_write_text("list.txt", "images_meg/a/a_1b.jpg\na\nb\nimages_test_meg/c_d_3s.png\nx.jpg\na\nb\n");
+    d = open_dataset(path, nd_test_temp("list.txt"));
+    expect_images(d, TRIALS, (const char *const[]){ "a/a_1b", "a", "b", "c_d/c_d_3s", "x.jpg", "a", "b" });
+    nd_dataset_free(d);
     nd_dataset_options o;
     OK(nd_dataset_options_init(&o, sizeof o));
     o.images = "column:file";

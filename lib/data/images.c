@@ -195,12 +195,16 @@ done:
     return status;
 }
 
-static nd_status take_own(image_list *list, const content *c)
+/* Events and conditions only count where there is one for each trial: other files may list theirs. */
+static nd_status take_own(image_list *list, const content *c, size_t n_expected)
 {
-    static const char *const usual[] = { "image_ids", "meg_images", "event_names", "conditions" };
+    static const struct {
+        const char *name;
+        bool always;
+    } usual[] = { { "image_ids", true }, { "meg_images", true }, { "event_names", false }, { "conditions", false } };
     for (size_t i = 0; i < COUNT(usual); i++) {
-        const texts *t = ndi_content_texts(c, usual[i]);
-        if (t) return take_texts(list, t);
+        const texts *t = ndi_content_texts(c, usual[i].name);
+        if (t && (usual[i].always || t->n == n_expected)) return take_texts(list, t);
     }
     return ND_OK;
 }
@@ -224,10 +228,14 @@ done:
 nd_status ndi_images_find(image_list *list, const content *c, const char *images, const char *wanted, size_t n_expected, const char *where)
 {
     static const char column[] = "column:";
-    const bool inside = images && strncmp(images, column, sizeof column - 1) == 0;
+    nd_status status;
     *list = (image_list){ 0 };
-    if (images && !inside) return ndi_images_open(list, images, wanted, n_expected, where);
-    nd_status status = inside ? take_column(list, c, images + sizeof column - 1, where) : take_own(list, c);
+    if (!images)
+        status = take_own(list, c, n_expected);
+    else if (strncmp(images, column, sizeof column - 1) == 0)
+        status = take_column(list, c, images + sizeof column - 1, where);
+    else
+        status = ndi_images_open(list, images, wanted, n_expected, where);
     if (status == ND_OK && list->items && list->n != n_expected)
         status = ndi_fail(ND_ERR_FORMAT, "%s: %zu images in the array, %zu image ids", where, n_expected, list->n);
     if (status == ND_OK) status = shorten(list);
