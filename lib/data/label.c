@@ -7,7 +7,7 @@
 #include "data/view.h"
 #include "io/table.h"
 
-enum { NONE = -1, LABEL = 0, RUN, SESSION, ONSET, DURATION, COLUMNS };
+enum { LABEL, RUN, SESSION, ONSET, DURATION, COLUMNS };
 
 static const char *const column_names[COLUMNS] = {
     [LABEL] = "trial_type label labels condition stimulus image",
@@ -26,7 +26,7 @@ typedef struct labels {
     const nd_label_options *o;
     table t;
     bool has_header;
-    int column[COLUMNS];
+    size_t column[COLUMNS];
     ids words[SESSION + 1]; /* cells of the columns label, run and session */
     size_t n;               /* trials, or rows of events */
     uint32_t *of[SESSION + 1];
@@ -36,35 +36,16 @@ typedef struct labels {
 
 /* ---- the table ---- */
 
-static bool is_known(const char *names, const cell *x)
-{
-    const char *word;
-    size_t n;
-    while (ndi_next_word(&names, &word, &n))
-        if (n == x->n && memcmp(word, x->s, n) == 0) return true;
-    return false;
-}
-
-static bool is_missing(const cell *x) { return x->n == 0 || is_known("n/a NA NaN", x); }
-
 /* Which columns there are. Without a header the first three are label, run and session. */
 static nd_status find_columns(labels *l)
 {
-    cell x;
-    for (int k = 0; k < COLUMNS; k++) l->column[k] = NONE;
-    ndi_table_start(&l->t);
-    while (ndi_table_next(&l->t, &x) && x.row == 0)
-        for (int k = 0; k < COLUMNS; k++) {
-            const char *names = k == LABEL && l->o->column ? l->o->column : column_names[k];
-            if (l->column[k] != NONE || !is_known(names, &x)) continue;
-            l->column[k] = (int)x.column;
-            l->has_header = true;
-        }
-    TRY(l->t.status);
+    for (int k = 0; k < COLUMNS; k++) {
+        l->column[k] = ndi_table_find(&l->t, k == LABEL && l->o->column ? l->o->column : column_names[k]);
+        l->has_header = l->has_header || l->column[k] != NDI_NO_COLUMN;
+    }
     CHECK(l->has_header || !l->o->column, ND_ERR_FORMAT, "%s: has no column '%s'", l->t.file, l->o->column);
-    for (int k = LABEL; !l->has_header && k <= SESSION; k++)
-        if ((size_t)k < l->t.n_columns) l->column[k] = k;
-    CHECK(l->column[LABEL] != NONE, ND_ERR_FORMAT, "%s: has no column of labels, expected one of: %s", l->t.file, column_names[LABEL]);
+    for (size_t k = LABEL; !l->has_header && k <= SESSION && k < l->t.n_columns; k++) l->column[k] = k;
+    CHECK(l->column[LABEL] != NDI_NO_COLUMN, ND_ERR_FORMAT, "%s: has no column of labels, expected one of: %s", l->t.file, column_names[LABEL]);
     return ND_OK;
 }
 
@@ -79,18 +60,19 @@ static nd_status open_table(labels *l, stream *s)
     return l->t.status;
 }
 
+/* What a column holds; COLUMNS = nothing that is known. */
 static int column_at(const labels *l, size_t column)
 {
-    for (int k = 0; k < COLUMNS; k++)
-        if (l->column[k] == (int)column) return k;
-    return NONE;
+    int k = 0;
+    while (k < COLUMNS && l->column[k] != column) k++;
+    return k;
 }
 
 static nd_status take_word(labels *l, int column, const cell *x, uint32_t *index)
 {
     size_t found;
     const char *rest = l->o->rest ? l->o->rest : "rest";
-    const bool missing = is_missing(x);
+    const bool missing = ndi_cell_is_missing(x);
     CHECK(!missing || column == LABEL, ND_ERR_FORMAT, "%s: row %zu: got '%.*s' for the %s, expected a number", l->t.file, x->row + 1, (int)x->n, x->s,
           column == RUN ? "run" : "session");
     TRY(ndi_prefix(ndi_add_text(&l->words[column], missing ? rest : x->s, missing ? strlen(rest) : x->n, "label", &found), "%s: row %zu", l->t.file,
@@ -107,11 +89,11 @@ static nd_status read_rows(labels *l)
     CHECK(l->n_rows == l->n, ND_ERR_ARGUMENT, "%s: has %zu rows%s, expected one for each of %zu trials", l->t.file, l->n_rows,
           l->has_header ? " below its header" : "", l->n);
     for (int k = LABEL; k <= SESSION; k++)
-        if (l->column[k] != NONE) TRY(NEW(l->of[k], l->n));
+        if (l->column[k] != NDI_NO_COLUMN) TRY(NEW(l->of[k], l->n));
     ndi_table_start(&l->t);
     while (ndi_table_next(&l->t, &x)) {
         const int k = column_at(l, x.column);
-        if (x.row < (size_t)l->has_header || k == NONE || k > SESSION) continue;
+        if (x.row < (size_t)l->has_header || k > SESSION) continue;
         TRY(take_word(l, k, &x, &l->of[k][x.row - l->has_header]));
     }
     return l->t.status;
@@ -122,7 +104,7 @@ static nd_status read_rows(labels *l)
 static nd_status take_seconds(const labels *l, const cell *x, double *seconds)
 {
     *seconds = NAN;
-    if (is_missing(x)) return ND_OK;
+    if (ndi_cell_is_missing(x)) return ND_OK;
     CHECK(ndi_parse_double(x->s, x->s + x->n, seconds) && isfinite(*seconds), ND_ERR_FORMAT, "%s: row %zu: got '%.*s', expected seconds", l->t.file,
           x->row + 1, (int)x->n, x->s);
     return ND_OK;
@@ -207,7 +189,7 @@ static nd_status set_numbers(const labels *l, int column, nd_dataset *d)
 
 static nd_status apply(labels *l, nd_dataset *d)
 {
-    const bool are_events = l->column[ONSET] != NONE;
+    const bool are_events = l->column[ONSET] != NDI_NO_COLUMN;
     TRY(are_events ? read_events(l) : read_rows(l));
     if (are_events) TRY(cover_trials(l, d));
     TRY(set_numbers(l, RUN, d));
