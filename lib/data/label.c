@@ -27,9 +27,9 @@ typedef struct labels {
     table t;
     bool has_header;
     size_t column[COLUMNS];
-    ids words[SESSION + 1]; /* cells of the columns label, run and session */
-    size_t n;               /* trials, or rows of events */
-    uint32_t *of[SESSION + 1];
+    ids words[SESSION + 1];    /* cells of the columns label, run and session */
+    size_t n;                  /* trials */
+    uint32_t *of[SESSION + 1]; /* per trial: index into the words */
     event_row *events;
     size_t n_rows; /* without the header */
 } labels;
@@ -68,15 +68,16 @@ static int column_at(const labels *l, size_t column)
     return k;
 }
 
+static const char *rest_of(const labels *l) { return l->o->rest ? l->o->rest : "rest"; }
+
 static nd_status take_word(labels *l, int column, const cell *x, uint32_t *index)
 {
     size_t found;
-    const char *rest = l->o->rest ? l->o->rest : "rest";
     const bool missing = ndi_cell_is_missing(x);
     CHECK(!missing || column == LABEL, ND_ERR_FORMAT, "%s: row %zu: got '%.*s' for the %s, expected a number", l->t.file, x->row + 1, (int)x->n, x->s,
           column == RUN ? "run" : "session");
-    TRY(ndi_prefix(ndi_add_text(&l->words[column], missing ? rest : x->s, missing ? strlen(rest) : x->n, "label", &found), "%s: row %zu", l->t.file,
-                   x->row + 1));
+    const char *s = missing ? rest_of(l) : x->s;
+    TRY(ndi_prefix(ndi_add_text(&l->words[column], s, missing ? strlen(s) : x->n, "label", &found), "%s: row %zu", l->t.file, x->row + 1));
     *index = (uint32_t)found;
     return ND_OK;
 }
@@ -141,13 +142,12 @@ static const event_row *event_at(const labels *l, double time, double interval)
 static nd_status cover_trials(labels *l, const nd_dataset *d)
 {
     const double interval = l->o->interval > 0 ? l->o->interval : 1 / d->rate;
-    const char *rest = l->o->rest ? l->o->rest : "rest";
     size_t outside, n_covered = 0;
     for (size_t i = 1; i < d->n_trials; i++)
         CHECK(d->labels[i].run == d->labels[0].run && d->labels[i].session == d->labels[0].session, ND_ERR_ARGUMENT,
               "%s: lists the events of one run, the trials are of several: label each run before they are joined", l->t.file);
     TRY(NEW(l->of[LABEL], d->n_trials));
-    TRY(ndi_add_text(&l->words[LABEL], rest, strlen(rest), "label of rest", &outside));
+    TRY(ndi_add_text(&l->words[LABEL], rest_of(l), strlen(rest_of(l)), "label of rest", &outside));
     for (size_t i = 0; i < d->n_trials; i++) {
         const event_row *e = event_at(l, (double)i * interval, interval);
         l->of[LABEL][i] = e ? e->label : (uint32_t)outside;
