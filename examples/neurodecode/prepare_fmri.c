@@ -53,8 +53,7 @@ static const char help[] =
     "  neurodecode prepare fmri bold.nii.gz --mask mask.nii.gz --labels attributes.txt --detrend 1 --zscore run --rest 0 \\\n"
     "      -o haxby.safetensors\n"
     "  neurodecode prepare fmri sub-01_task-view_run-*_bold.nii.gz --mask mask.nii.gz --shift 5 --rest rest --zscore run \\\n"
-    "      --blocks -o sub-01.safetensors\n"
-    "  neurodecode evaluate --data haxby.safetensors --bank one-hot --encoder ridge --params \"penalty=1000\" --cross run\n";
+    "      --blocks -o sub-01.safetensors\n";
 
 /* Takes the result of an operation in place of what it was made from. */
 static bool replace(nd_dataset **d, nd_status status, nd_dataset *const *made)

@@ -7,7 +7,7 @@
 #include "data/view.h"
 #include "io/table.h"
 
-enum { NONE = -1, LABEL = 0, RUN, SESSION, ONSET, DURATION, COLUMNS };
+enum { LABEL, RUN, SESSION, ONSET, DURATION, COLUMNS };
 
 static const char *const column_names[COLUMNS] = {
     [LABEL] = "trial_type label labels condition stimulus image",
@@ -26,45 +26,26 @@ typedef struct labels {
     const nd_label_options *o;
     table t;
     bool has_header;
-    int column[COLUMNS];
-    ids words[SESSION + 1]; /* cells of the columns label, run and session */
-    size_t n;               /* trials, or rows of events */
-    uint32_t *of[SESSION + 1];
+    size_t column[COLUMNS];
+    ids words[SESSION + 1];    /* cells of the columns label, run and session */
+    size_t n;                  /* trials */
+    uint32_t *of[SESSION + 1]; /* per trial: index into the words */
     event_row *events;
     size_t n_rows; /* without the header */
 } labels;
 
 /* ---- the table ---- */
 
-static bool is_known(const char *names, const cell *x)
-{
-    const char *word;
-    size_t n;
-    while (ndi_next_word(&names, &word, &n))
-        if (n == x->n && memcmp(word, x->s, n) == 0) return true;
-    return false;
-}
-
-static bool is_missing(const cell *x) { return x->n == 0 || is_known("n/a NA NaN", x); }
-
 /* Which columns there are. Without a header the first three are label, run and session. */
 static nd_status find_columns(labels *l)
 {
-    cell x;
-    for (int k = 0; k < COLUMNS; k++) l->column[k] = NONE;
-    ndi_table_start(&l->t);
-    while (ndi_table_next(&l->t, &x) && x.row == 0)
-        for (int k = 0; k < COLUMNS; k++) {
-            const char *names = k == LABEL && l->o->column ? l->o->column : column_names[k];
-            if (l->column[k] != NONE || !is_known(names, &x)) continue;
-            l->column[k] = (int)x.column;
-            l->has_header = true;
-        }
-    TRY(l->t.status);
+    for (int k = 0; k < COLUMNS; k++) {
+        l->column[k] = ndi_table_find(&l->t, k == LABEL && l->o->column ? l->o->column : column_names[k]);
+        l->has_header = l->has_header || l->column[k] != NDI_NO_COLUMN;
+    }
     CHECK(l->has_header || !l->o->column, ND_ERR_FORMAT, "%s: has no column '%s'", l->t.file, l->o->column);
-    for (int k = LABEL; !l->has_header && k <= SESSION; k++)
-        if ((size_t)k < l->t.n_columns) l->column[k] = k;
-    CHECK(l->column[LABEL] != NONE, ND_ERR_FORMAT, "%s: has no column of labels, expected one of: %s", l->t.file, column_names[LABEL]);
+    for (size_t k = LABEL; !l->has_header && k <= SESSION && k < l->t.n_columns; k++) l->column[k] = k;
+    CHECK(l->column[LABEL] != NDI_NO_COLUMN, ND_ERR_FORMAT, "%s: has no column of labels, expected one of: %s", l->t.file, column_names[LABEL]);
     return ND_OK;
 }
 
@@ -79,22 +60,24 @@ static nd_status open_table(labels *l, stream *s)
     return l->t.status;
 }
 
+/* What a column holds; COLUMNS = nothing that is known. */
 static int column_at(const labels *l, size_t column)
 {
-    for (int k = 0; k < COLUMNS; k++)
-        if (l->column[k] == (int)column) return k;
-    return NONE;
+    int k = 0;
+    while (k < COLUMNS && l->column[k] != column) k++;
+    return k;
 }
+
+static const char *rest_of(const labels *l) { return l->o->rest ? l->o->rest : "rest"; }
 
 static nd_status take_word(labels *l, int column, const cell *x, uint32_t *index)
 {
     size_t found;
-    const char *rest = l->o->rest ? l->o->rest : "rest";
-    const bool missing = is_missing(x);
+    const bool missing = ndi_cell_is_missing(x);
     CHECK(!missing || column == LABEL, ND_ERR_FORMAT, "%s: row %zu: got '%.*s' for the %s, expected a number", l->t.file, x->row + 1, (int)x->n, x->s,
           column == RUN ? "run" : "session");
-    TRY(ndi_prefix(ndi_add_text(&l->words[column], missing ? rest : x->s, missing ? strlen(rest) : x->n, "label", &found), "%s: row %zu", l->t.file,
-                   x->row + 1));
+    const char *s = missing ? rest_of(l) : x->s;
+    TRY(ndi_prefix(ndi_add_text(&l->words[column], s, missing ? strlen(s) : x->n, "label", &found), "%s: row %zu", l->t.file, x->row + 1));
     *index = (uint32_t)found;
     return ND_OK;
 }
@@ -107,11 +90,11 @@ static nd_status read_rows(labels *l)
     CHECK(l->n_rows == l->n, ND_ERR_ARGUMENT, "%s: has %zu rows%s, expected one for each of %zu trials", l->t.file, l->n_rows,
           l->has_header ? " below its header" : "", l->n);
     for (int k = LABEL; k <= SESSION; k++)
-        if (l->column[k] != NONE) TRY(NEW(l->of[k], l->n));
+        if (l->column[k] != NDI_NO_COLUMN) TRY(NEW(l->of[k], l->n));
     ndi_table_start(&l->t);
     while (ndi_table_next(&l->t, &x)) {
         const int k = column_at(l, x.column);
-        if (x.row < (size_t)l->has_header || k == NONE || k > SESSION) continue;
+        if (x.row < (size_t)l->has_header || k > SESSION) continue;
         TRY(take_word(l, k, &x, &l->of[k][x.row - l->has_header]));
     }
     return l->t.status;
@@ -122,7 +105,7 @@ static nd_status read_rows(labels *l)
 static nd_status take_seconds(const labels *l, const cell *x, double *seconds)
 {
     *seconds = NAN;
-    if (is_missing(x)) return ND_OK;
+    if (ndi_cell_is_missing(x)) return ND_OK;
     CHECK(ndi_parse_double(x->s, x->s + x->n, seconds) && isfinite(*seconds), ND_ERR_FORMAT, "%s: row %zu: got '%.*s', expected seconds", l->t.file,
           x->row + 1, (int)x->n, x->s);
     return ND_OK;
@@ -159,13 +142,12 @@ static const event_row *event_at(const labels *l, double time, double interval)
 static nd_status cover_trials(labels *l, const nd_dataset *d)
 {
     const double interval = l->o->interval > 0 ? l->o->interval : 1 / d->rate;
-    const char *rest = l->o->rest ? l->o->rest : "rest";
     size_t outside, n_covered = 0;
     for (size_t i = 1; i < d->n_trials; i++)
         CHECK(d->labels[i].run == d->labels[0].run && d->labels[i].session == d->labels[0].session, ND_ERR_ARGUMENT,
               "%s: lists the events of one run, the trials are of several: label each run before they are joined", l->t.file);
     TRY(NEW(l->of[LABEL], d->n_trials));
-    TRY(ndi_add_text(&l->words[LABEL], rest, strlen(rest), "label of rest", &outside));
+    TRY(ndi_add_text(&l->words[LABEL], rest_of(l), strlen(rest_of(l)), "label of rest", &outside));
     for (size_t i = 0; i < d->n_trials; i++) {
         const event_row *e = event_at(l, (double)i * interval, interval);
         l->of[LABEL][i] = e ? e->label : (uint32_t)outside;
@@ -207,7 +189,7 @@ static nd_status set_numbers(const labels *l, int column, nd_dataset *d)
 
 static nd_status apply(labels *l, nd_dataset *d)
 {
-    const bool are_events = l->column[ONSET] != NONE;
+    const bool are_events = l->column[ONSET] != NDI_NO_COLUMN;
     TRY(are_events ? read_events(l) : read_rows(l));
     if (are_events) TRY(cover_trials(l, d));
     TRY(set_numbers(l, RUN, d));

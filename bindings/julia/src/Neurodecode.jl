@@ -120,6 +120,8 @@ struct RecordingOptions
     types::Cstring
     unit::Cstring
     rate::Cdouble
+    bids::Int32
+    reserved::Int32
 end
 
 struct RecordingInfo
@@ -136,6 +138,8 @@ struct Channel
     name::Cstring
     type::Cstring
     unit::Cstring
+    bad::Int32
+    reserved::Int32
 end
 
 struct Event

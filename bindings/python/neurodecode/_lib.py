@@ -113,6 +113,7 @@ class nd_label_options(Structure):
 class nd_recording_options(Structure):
     _fields_ = [
         ("size", c_size_t), ("variable", c_char_p), ("channels", c_char_p), ("types", c_char_p), ("unit", c_char_p), ("rate", c_double),
+        ("bids", c_int32), ("reserved", c_int32),
     ]
 
 
@@ -123,7 +124,7 @@ class nd_recording_info(Structure):
 
 
 class nd_channel(Structure):
-    _fields_ = [("size", c_size_t), ("name", c_char_p), ("type", c_char_p), ("unit", c_char_p)]
+    _fields_ = [("size", c_size_t), ("name", c_char_p), ("type", c_char_p), ("unit", c_char_p), ("bad", c_int32), ("reserved", c_int32)]
 
 
 class nd_event(Structure):
