@@ -315,6 +315,17 @@ class Prepare(unittest.TestCase):
         for name in ("sub-01_training.safetensors", "sub-01_test.safetensors", "Preprocessed_data_250Hz/sub-01/preprocessed_eeg_training.npy"):
             self.assertEqual((self.folder / "whole" / name).read_bytes(), (self.folder / "killed" / name).read_bytes())
 
+    def test_from_simulated_raw_sessions_to_decoded_images(self):
+        world, model = self.folder / "world", self.folder / "world/model.safetensors"
+        for words in (f"simulate {world} --sessions 4 --concepts 40 --images-per-concept 5 --test 20 --test-repetitions 16 --channels 17 --dim 16 --snr 2 --quiet",
+                      f"prepare things-eeg2 {world} -o {world} --quiet --params channels=17,pickles=1,test_repetitions=4",
+                      f"train {world} --embeddings aligned --epochs 20 --batch 32 --lr 2e-3 --normalise zscore --quiet -o {model}"):
+            done = run(*words.split())
+            self.assertEqual(done.returncode, 0, done.stderr)
+        done = run("evaluate", world, "--model", model, "--embeddings", "aligned", "--json", "--quiet")
+        found = json.loads(done.stdout)
+        self.assertGreater(found["metrics"]["top1"]["value"] if "metrics" in found else found["top1"]["value"], 0.2, "chance is 0.05")
+
     def test_golden_vectors(self):
         if not GOLDEN.exists():
             self.skipTest(f"skipped: no {GOLDEN}")

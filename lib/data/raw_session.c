@@ -23,7 +23,7 @@ typedef struct session {
     nd_recording *r;
     size_t *channels;
     trial *trials; /* in the order of time */
-    size_t n_trials;
+    size_t n_trials, batch; /* batch: trials made at a time */
     int64_t before;       /* samples from the event back to the window */
     size_t n, n_baseline; /* samples of a window, of its baseline */
     resampler *to_rate;
@@ -226,6 +226,13 @@ uint64_t ndi_session_memory(size_t p, size_t n_samples, size_t n_workers)
            (8 << 20);
 }
 
+/* All trials may fit into less than there is room for; one always does. */
+static size_t longest_stretch(const session *s)
+{
+    const uint64_t all = s->trials[s->n_trials - 1].sample - s->trials[0].sample + s->n;
+    return all < MOST_SAMPLES ? (size_t)all : MOST_SAMPLES > s->n ? MOST_SAMPLES : s->n;
+}
+
 static nd_status prepare(session *s)
 {
     const session_plan *plan = s->plan;
@@ -240,9 +247,10 @@ static nd_status prepare(session *s)
     TRY(NEW(s->channels, p));
     TRY(ndi_session_channels(s->r, plan->path, plan->channels, p, s->channels));
     TRY(find_trials(s));
-    TRY(NEW(s->stretch, p * (MOST_SAMPLES > s->n ? MOST_SAMPLES : s->n)));
+    TRY(NEW(s->stretch, p * longest_stretch(s)));
     TRY(NEW(s->scratch, n_workers * s->n_scratch));
-    TRY(NEW(s->sums, MAX_CHUNKS * p * p));
+    s->batch = s->n_trials < (size_t)BATCH ? s->n_trials : (size_t)BATCH;
+    TRY(NEW(s->sums, (s->batch + CHUNK - 1) / CHUNK * p * p));
     return NEW(s->covariance, p * p);
 }
 
@@ -265,7 +273,7 @@ nd_status ndi_session_channels(const nd_recording *r, const char *path, const ch
 static nd_status write_file(session *s, const char *to, float *buffer, int32_t *image, int32_t *repetition)
 {
     const size_t p = s->plan->n_channels;
-    feed f = { make_trials, s, s->n_trials, p * s->n_kept, sizeof(float), BATCH, buffer, 0, 0 };
+    feed f = { make_trials, s, s->n_trials, p * s->n_kept, sizeof(float), s->batch, buffer, 0, 0 };
     for (size_t i = 0; i < s->n_trials; i++) {
         image[i] = s->trials[i].image;
         repetition[i] = s->trials[i].repetition;
@@ -297,7 +305,7 @@ nd_status ndi_session_write(const session_plan *plan, const char *to, pool *work
     GO(open_with_events(&s.r, plan->path));
     GO(prepare(&s));
     ndi_progress_begin(&s.report, fn, user, "epoch", "trials", 0, s.n_trials);
-    GO(NEW(buffer, (size_t)BATCH * plan->n_channels * s.n_kept));
+    GO(NEW(buffer, s.batch * plan->n_channels * s.n_kept));
     GO(NEW(labels, 2 * s.n_trials));
     GO(write_file(&s, to, buffer, labels, labels + s.n_trials));
 done:

@@ -1,8 +1,6 @@
 /* Multivariate noise normalisation (Guggenmos et al. 2018): x(t) <- S^(-1/2) x(t) with S the covariance of the channels. S is the mean, over the images and over the
- * repetitions of each, of covariances over the samples of a trial; or, per time point, of covariances over the repetitions. Each is shrunk after Ledoit and
- * Wolf (2004) with standardised features. For n observations of p features, z standardised, G = z z' / n:
- *   m = tr(G) / p,  d = (|G|^2 - 2 m tr(G) + p m^2) / p,  b = (sum over t of |z_t|^4 / n - |G|^2) / (p n),  a = min(b, d) / d
- *   S_ij = sd_i ((1 - a) G_ij + a m [i = j]) sd_j
+ * repetitions of each, of covariances over the samples of a trial; or, per time point, of covariances over the repetitions. Each is shrunk, see
+ * math/covariance.h.
  * Trials are taken in chunks of fixed size whose sums are added in order: the same bits for any number of threads. */
 #include "data/whiten.h"
 
