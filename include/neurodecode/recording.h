@@ -13,8 +13,9 @@ extern "C" {
  *  @brief A continuous signal, its channels and its events.
  *
  *  A recording never changes: operations make a new handle. Selecting channels, cropping and looking for events leave the samples where they are, in the
- *  file; re-referencing, filtering and resampling make a copy in memory, as double. Values are in volts, tesla or tesla per metre where the file says
- *  in which unit it holds them, otherwise as they stand. Samples count from 0, the first of the recording.
+ *  file; re-referencing, filtering and resampling make a copy, as double: of more than 16 MB in a temporary file in the folder TMPDIR (default `/var/tmp`),
+ *  which goes away with the handle. Values are in volts, tesla or tesla per metre where the file says in which unit it holds them, otherwise as they
+ *  stand. Samples count from 0, the first of the recording.
  *  @{ */
 
 /** @brief Channels x samples with events. */
@@ -132,8 +133,8 @@ ND_API nd_status nd_filter_options_init(nd_filter_options *options, size_t size)
 ND_API nd_status nd_epoch_options_init(nd_epoch_options *options, size_t size);
 
 /** @brief Opens EDF, EDF+, BDF, BrainVision (the header, `.vhdr`), FIF (raw, also in several files), a table with a column per channel (Muse, LSL; a column of
- *  times gives the rate), or a file of arrays such as the `raw_eeg_*.npy` of THINGS-EEG2. Samples stay in the file; of a gzipped one they are unpacked
- *  into memory. Annotations and markers become events; triggers are found by nd_recording_find_events().
+ *  times gives the rate), or a file of arrays such as the `raw_eeg_*.npy` of THINGS-EEG2. Samples stay in the file; those of a gzipped one
+ *  are unpacked once, into a copy. Annotations and markers become events; triggers are found by nd_recording_find_events().
  *  @return ::ND_ERR_IO, ::ND_ERR_FORMAT, ::ND_ERR_UNSUPPORTED, ... */
 ND_API nd_status nd_recording_open(nd_recording **recording, const char *path, const nd_recording_options *options);
 
@@ -191,6 +192,12 @@ ND_API nd_status nd_recording_notch(nd_recording **recording, const nd_recording
 /** @brief Changes the rate by way of the frequencies: nothing above half the new rate remains. Triggers take the first value other than zero of each new sample's
  *  span. Arithmetic of `mne.io.Raw.resample`. */
 ND_API nd_status nd_recording_resample(nd_recording **recording, const nd_recording *source, double rate, nd_progress_fn progress, void *user);
+
+/** @brief Changes the rate by a low-pass that goes along with the samples (Kaiser window, 20 times the larger of the two whole numbers whose ratio the rates have):
+ *  faster than nd_recording_resample() and without its reach over the whole recording; less sharp. Triggers and events as there. Arithmetic of
+ *  `scipy.signal.resample_poly`, zeros beyond the ends.
+ *  @return ::ND_ERR_ARGUMENT for rates whose ratio is not one of whole numbers up to 10000; ::ND_ERR_CANCELLED. */
+ND_API nd_status nd_recording_resample_polyphase(nd_recording **recording, const nd_recording *source, double rate, nd_progress_fn progress, void *user);
 
 /** @brief Cuts trials out of the recording, one for each event, in the order of the events. Windows include both ends, as in MNE.
  *  @param dataset receives the trials

@@ -158,6 +158,12 @@ nd_status nd_recording_resample(nd_recording **recording, const nd_recording *so
     return ndi_recording_resample(recording, source, rate, fn, user);
 }
 
+nd_status nd_recording_resample_polyphase(nd_recording **recording, const nd_recording *source, double rate, nd_progress_fn fn, void *user)
+{
+    REQUIRE_HANDLES(recording, source);
+    return ndi_recording_resample_polyphase(recording, source, rate, fn, user);
+}
+
 nd_status nd_recording_epoch(nd_dataset **dataset, const nd_recording *source, const nd_epoch_options *options, nd_epoch_report *report,
                              nd_progress_fn fn, void *user)
 {

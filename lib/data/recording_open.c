@@ -230,11 +230,11 @@ static nd_status describe(opening *m)
     return apply_unit(m->c, m->s, m->o->unit);
 }
 
-/* Samples of a packed file can only be unpacked forwards: they go to memory. */
+/* Samples of a packed file can only be unpacked forwards, once. */
 static nd_status load_packed(nd_recording **out, nd_recording *r, const char *format)
 {
     origin *s;
-    nd_status status = ndi_recording_copy_samples(&s, r, NULL);
+    nd_status status = ndi_recording_copy_samples(&s, r, NULL, NULL, NULL);
     if (status == ND_OK) {
         s->format = format;
         status = ndi_recording_replace(out, r, s);
@@ -278,13 +278,13 @@ nd_status ndi_recording_create(nd_recording **r, const double *data, size_t n_ch
 {
     origin *s;
     TRY(check_options(o));
-    TRY(ndi_origin_in_memory(&s, NULL, n_channels, n_samples, o->rate > 0 ? o->rate : 1));
+    TRY(ndi_origin_of_rows(&s, NULL, n_channels, n_samples, o->rate > 0 ? o->rate : 1));
     nd_status status = NEW(s->file, 1); /* holds the texts */
     if (status == ND_OK) status = describe_created(s->file, s, o);
+    for (size_t c = 0; c < n_channels && status == ND_OK; c++) status = ndi_rows_write(s->samples, c, 0, n_samples, data + c * n_samples);
     if (status != ND_OK) {
         ndi_origin_free(s);
         return status;
     }
-    memcpy(s->samples, data, n_channels * n_samples * sizeof *data);
     return ndi_recording_of_source(r, s);
 }

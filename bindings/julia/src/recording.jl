@@ -102,9 +102,14 @@ notch(source::Recording, frequencies; progress=nothing) = made(Recording) do slo
     end
 end
 
-resample(source::Recording, rate; progress=nothing) = made(Recording) do slot
+"""Changes the rate; `method` is `:fourier` (by way of the frequencies) or `:polyphase`."""
+resample(source::Recording, rate; method=:fourier, progress=nothing) = made(Recording) do slot
     watched(progress) do fn, user
-        ccall(symbol(:nd_recording_resample), Int32, (Ptr{Ptr{Cvoid}}, Ptr{Cvoid}, Cdouble, Ptr{Cvoid}, Ptr{Cvoid}), slot, source, rate, fn, user)
+        if method == :polyphase
+            ccall(symbol(:nd_recording_resample_polyphase), Int32, (Ptr{Ptr{Cvoid}}, Ptr{Cvoid}, Cdouble, Ptr{Cvoid}, Ptr{Cvoid}), slot, source, rate, fn, user)
+        else
+            ccall(symbol(:nd_recording_resample), Int32, (Ptr{Ptr{Cvoid}}, Ptr{Cvoid}, Cdouble, Ptr{Cvoid}, Ptr{Cvoid}), slot, source, rate, fn, user)
+        end
     end
 end
 

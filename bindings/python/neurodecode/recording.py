@@ -124,9 +124,12 @@ class Recording(Handle):
         values = doubles(frequencies, "frequencies", 1)
         return self._made(watching(progress, lib.nd_recording_notch), self, at(values), values.size)
 
-    def resample(self, rate, progress=None):
-        """Changes the rate by way of the frequencies, as mne.io.Raw.resample does."""
-        return self._made(watching(progress, lib.nd_recording_resample), self, rate)
+    def resample(self, rate, method="fourier", progress=None):
+        """Changes the rate: "fourier" by way of the frequencies, as mne.io.Raw.resample does; "polyphase" as scipy.signal.resample_poly."""
+        methods = {"fourier": lib.nd_recording_resample, "polyphase": lib.nd_recording_resample_polyphase}
+        if method not in methods:
+            raise ValueError(f"method: got {method!r}, expected one of {', '.join(methods)}")
+        return self._made(watching(progress, methods[method]), self, rate)
 
     def epoch(self, progress=None, **keywords):
         """Cuts out a trial for each event: (Dataset, EpochReport).
