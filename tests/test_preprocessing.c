@@ -371,8 +371,8 @@ static void things_eeg2(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(transform), cmocka_unit_test(filters),   cmocka_unit_test(threads),
-        cmocka_unit_test(resampled), cmocka_unit_test(polyphase_resampled), cmocka_unit_test(on_disk), cmocka_unit_test(whitening), cmocka_unit_test(things_eeg2),
+        cmocka_unit_test(transform),           cmocka_unit_test(filters), cmocka_unit_test(threads),   cmocka_unit_test(resampled),
+        cmocka_unit_test(polyphase_resampled), cmocka_unit_test(on_disk), cmocka_unit_test(whitening), cmocka_unit_test(things_eeg2),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

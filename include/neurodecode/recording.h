@@ -146,6 +146,13 @@ ND_API nd_status nd_recording_create(nd_recording **recording, const double *dat
 /** @brief Frees the handle; NULL is allowed. */
 ND_API void nd_recording_free(nd_recording *recording);
 
+/** @brief Writes the recording with its events, whole or not at all, in the format of the extension of @p path: `.edf` (EDF+, 16 bits), `.bdf` (24 bits), `.vhdr`
+ *  (BrainVision, float32, with `.eeg` and `.vmrk` beside it), `.fif` (float32, in parts of 2 GB), `.npz` or `.safetensors` (float64). Triggers without a
+ *  text are written as their number. EDF and BDF store each channel in steps of its range; BrainVision and EDF have no place for types of
+ *  channels but those that names tell.
+ *  @return ::ND_ERR_UNSUPPORTED for what the format cannot hold; ::ND_ERR_IO; ::ND_ERR_NUMERIC; ::ND_ERR_CANCELLED. */
+ND_API nd_status nd_recording_save(const nd_recording *recording, const char *path, nd_progress_fn progress, void *user);
+
 /** @brief Describes the recording. @param recording the handle @param info its `size` must be set. */
 ND_API nd_status nd_recording_get_info(const nd_recording *recording, nd_recording_info *info);
 

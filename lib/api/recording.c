@@ -93,6 +93,13 @@ nd_status nd_recording_get_data(const nd_recording *recording, uint64_t first, s
     return ndi_recording_read(recording, first, count, data);
 }
 
+nd_status nd_recording_save(const nd_recording *recording, const char *path, nd_progress_fn fn, void *user)
+{
+    REQUIRE(recording);
+    REQUIRE(path);
+    return ndi_recording_save(recording, path, fn, user);
+}
+
 /* What every operation begins with. */
 #define REQUIRE_HANDLES(recording, source) \
     do { \

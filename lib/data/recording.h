@@ -90,6 +90,7 @@ nd_status ndi_recording_filter(nd_recording **r, const nd_recording *source, con
 nd_status ndi_recording_notch(nd_recording **r, const nd_recording *source, const double *frequencies, size_t n, nd_progress_fn fn, void *user);
 nd_status ndi_recording_resample(nd_recording **r, const nd_recording *source, double rate, nd_progress_fn fn, void *user);
 nd_status ndi_recording_resample_polyphase(nd_recording **r, const nd_recording *source, double rate, nd_progress_fn fn, void *user);
+nd_status ndi_recording_save(const nd_recording *r, const char *path, nd_progress_fn fn, void *user);
 nd_status ndi_recording_epoch(nd_dataset **d, const nd_recording *source, const nd_epoch_options *o, nd_epoch_report *report, nd_progress_fn fn,
                               void *user);
 

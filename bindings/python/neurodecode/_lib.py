@@ -362,6 +362,7 @@ FUNCTIONS = {  # name: (result, arguments)
     "nd_recording_notch": (nd_status, (POINTER(RECORDING), RECORDING, DOUBLE, c_size_t, *WATCH)),
     "nd_recording_resample": (nd_status, (POINTER(RECORDING), RECORDING, c_double, *WATCH)),
     "nd_recording_resample_polyphase": (nd_status, (POINTER(RECORDING), RECORDING, c_double, *WATCH)),
+    "nd_recording_save": (nd_status, (RECORDING, TEXT, *WATCH)),
     "nd_recording_epoch": (nd_status, (POINTER(DATASET), RECORDING, POINTER(nd_epoch_options), POINTER(nd_epoch_report), *WATCH)),
 
     "nd_bank_options_init": (nd_status, (POINTER(nd_bank_options), c_size_t)),

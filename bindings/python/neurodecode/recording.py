@@ -131,6 +131,10 @@ class Recording(Handle):
             raise ValueError(f"method: got {method!r}, expected one of {', '.join(methods)}")
         return self._made(watching(progress, methods[method]), self, rate)
 
+    def save(self, file, progress=None):
+        """Writes it with its events as .edf, .bdf, .vhdr, .fif, .npz or .safetensors."""
+        watching(progress, lib.nd_recording_save)(self, path(file))
+
     def epoch(self, progress=None, **keywords):
         """Cuts out a trial for each event: (Dataset, EpochReport).
 
