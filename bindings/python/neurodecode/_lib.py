@@ -456,6 +456,7 @@ FUNCTIONS = {  # name: (result, arguments)
     "nd_metrics_compute": (nd_status, (SIZES, c_size_t, c_size_t, POINTER(nd_metrics))),
     "nd_metrics_top_k": (nd_status, (SIZES, c_size_t, c_size_t, c_size_t, c_uint32, c_uint64, POINTER(nd_estimate))),
     "nd_metrics_k_way": (nd_status, (SIZES, c_size_t, c_size_t, c_size_t, c_uint32, c_uint64, DOUBLE, DOUBLE)),
+    "nd_metrics_auc": (nd_status, (DOUBLE, POINTER(c_int32), c_size_t, DOUBLE)),
     "nd_metrics_compare": (nd_status, (SIZES, SIZES, c_size_t, c_size_t, c_uint32, c_uint64, POINTER(nd_comparison))),
     "nd_metrics_to_json": (nd_status, (SIZES, c_size_t, c_size_t, TEXT, c_uint64, TEXT, c_size_t, SIZES)),
 
