@@ -105,6 +105,8 @@ typedef struct nd_epoch_options {
     const char *flat;       /**< smallest peak-to-peak amplitude, likewise */
     int32_t subject;        /**< number of the person, 0 = unknown */
     int32_t n_threads;      /**< 0 = all this process may use */
+    int32_t session;        /**< number of the session, 0 = unknown */
+    int32_t run;            /**< number of the run, 0 = unknown */
 } nd_epoch_options;
 
 /** @brief What became of the events. */
@@ -210,7 +212,7 @@ ND_API nd_status nd_recording_resample_polyphase(nd_recording **recording, const
  *  @param dataset receives the trials
  *  @param source the recording
  *  @param options NULL = defaults
- *  @param report receives what became of the events, its `size` must be set; may be NULL
+ *  @param report receives what became of the events, also where none is left; its `size` must be set; may be NULL
  *  @param progress may be NULL @param user for @p progress
  *  @return ::ND_ERR_ARGUMENT where no event is left, ::ND_ERR_NUMERIC, ::ND_ERR_CANCELLED, ... */
 ND_API nd_status nd_recording_epoch(nd_dataset **dataset, const nd_recording *source, const nd_epoch_options *options, nd_epoch_report *report,

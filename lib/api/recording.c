@@ -179,7 +179,11 @@ nd_status nd_recording_epoch(nd_dataset **dataset, const nd_recording *source, c
     REQUIRE_HANDLES(dataset, source);
     TRY(ndi_options_in(&o, sizeof o, options, "nd_epoch_options"));
     nd_status status = ndi_recording_epoch(dataset, source, &o, &known, fn, user);
-    if (status != ND_OK || !report) return status;
+    if (!report) return status;
+    if (status != ND_OK) {
+        if (known.n_events) (void)ndi_struct_out(report, &known, sizeof known, "nd_epoch_report");
+        return status;
+    }
     status = ndi_struct_out(report, &known, sizeof known, "nd_epoch_report");
     if (status != ND_OK) nd_dataset_free(*dataset);
     if (status != ND_OK) *dataset = NULL;

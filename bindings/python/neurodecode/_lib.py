@@ -142,7 +142,8 @@ class nd_epoch_options(Structure):
     _fields_ = [
         ("size", c_size_t), ("start", c_double), ("end", c_double), ("baseline_start", c_double), ("baseline_end", c_double),
         ("baseline", c_int32), ("decimate", c_int32), ("events", c_char_p), ("drop", c_char_p), ("images", c_char_p), ("partition", c_char_p),
-        ("channels", c_char_p), ("reject", c_char_p), ("flat", c_char_p), ("subject", c_int32), ("n_threads", c_int32),
+        ("channels", c_char_p), ("reject", c_char_p), ("flat", c_char_p), ("subject", c_int32), ("n_threads", c_int32), ("session", c_int32),
+        ("run", c_int32),
     ]
 
 

@@ -139,7 +139,7 @@ class Recording(Handle):
         """Cuts out a trial for each event: (Dataset, EpochReport).
 
         Options: start, end, baseline_start, baseline_end, baseline (0 none, 1 mean, 2 z-score), decimate, events ("house=1 face=2"), drop, images,
-        partition, channels, reject ("eeg=150e-6"), flat, subject, n_threads.
+        partition, channels, reject ("eeg=150e-6"), flat, subject, session, run, n_threads.
         """
         report = _lib.nd_epoch_report(size=ctypes.sizeof(_lib.nd_epoch_report))
         if isinstance(keywords.get("channels"), (list, tuple)):
