@@ -43,6 +43,9 @@ typedef struct nd_dataset_options {
     int32_t normalise;       /**< ND_NORMALISE_...: applied to every repetition while reading, before any averaging; default none */
     int32_t average;         /**< 1 = average the repetitions of each image while reading; default 0 */
     int32_t n_threads;       /**< 0 = all this process may use */
+    const char *mask;        /**< for images of the brain (NIfTI): an image whose voxels other than 0 become the channels; NULL = all voxels */
+    int32_t session;         /**< number of the session, 0 = unknown */
+    int32_t run;             /**< number of the run, 0 = unknown */
 } nd_dataset_options;
 
 /** @brief Sizes and timing of a dataset. */
@@ -68,6 +71,8 @@ typedef struct nd_trial {
     int32_t concept_index;    /**< index of its concept, in order of first appearance of the image ids */
     int32_t subject;          /**< number of the person, 0 = unknown */
     int32_t repetition;       /**< from 0; 0 for averages */
+    int32_t session;          /**< number of the session, 0 = unknown */
+    int32_t run;              /**< number of the run within its session, 0 = unknown */
 } nd_trial;
 
 /** @brief Writes the defaults into @p options, @p size bytes of it. @return ::ND_ERR_ARGUMENT for NULL or an impossible size. */
@@ -78,7 +83,7 @@ ND_API nd_status nd_dataset_options_init(nd_dataset_options *options, size_t siz
  *  @param data the samples
  *  @param n_trials first extent @param n_channels second @param n_samples third, fastest
  *  @param image_ids one id per trial; NULL = "0", "1", ...
- *  @param options `channels`, `rate`, `start`, `subject`, `normalise` count; NULL = defaults
+ *  @param options `channels`, `rate`, `start`, `subject`, `session`, `run`, `normalise` count; NULL = defaults
  *  @return ::ND_ERR_ARGUMENT, ::ND_ERR_MEMORY, ::ND_ERR_NUMERIC (samples that are not finite). */
 ND_API nd_status nd_dataset_create(nd_dataset **dataset, const float *data, size_t n_trials, size_t n_channels, size_t n_samples,
                                    const char *const *image_ids, const nd_dataset_options *options);
@@ -178,7 +183,7 @@ ND_API nd_status nd_dataset_concat(nd_dataset **dataset, const nd_dataset *first
  *  @param second receives the rest, at least one group
  *  @param source what to split
  *  @param fraction of the groups for @p second, in (0, 1)
- *  @param group "image" (as the reference: concepts stand on both sides), "concept" (no concept on both sides) or "subject"
+ *  @param group "image" (as the reference: concepts stand on both sides), "concept" (no concept on both sides), "subject", "session" or "run"
  *  @param seed the same seed gives the same split
  *  @return ::ND_ERR_ARGUMENT; fewer than two groups included. */
 ND_API nd_status nd_dataset_split(nd_dataset **first, nd_dataset **second, const nd_dataset *source, double fraction, const char *group, uint64_t seed);

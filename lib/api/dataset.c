@@ -117,7 +117,9 @@ nd_status nd_dataset_get_trial(const nd_dataset *dataset, size_t index, nd_trial
                              .image_index = (int32_t)image,
                              .concept_index = (int32_t)dataset->concept[image],
                              .subject = ndi_dataset_subject_of(dataset, index),
-                             .repetition = ndi_dataset_repetition_of(dataset, index) };
+                             .repetition = ndi_dataset_repetition_of(dataset, index),
+                             .session = ndi_dataset_session_of(dataset, index),
+                             .run = ndi_dataset_run_of(dataset, index) };
     return ndi_struct_out(trial, &known, sizeof known, "nd_trial");
 }
 

@@ -144,6 +144,8 @@ static nd_status label_rows(reader *m, const int32_t *subject, const uint32_t *i
     for (size_t r = 0; r < n_rows; r++) {
         size_t trial = m->members[m->begin[r]], count = m->begin[r + 1] - m->begin[r];
         m->s->subject[r] = subject[trial];
+        m->s->session[r] = m->o->session;
+        m->s->run[r] = m->o->run;
         m->s->image[r] = image[trial];
         if (count > (size_t)m->s->averaged) m->s->averaged = (int32_t)count;
     }
@@ -340,7 +342,8 @@ static nd_status to_store(reader *m, const char *path)
 /* A store has labels and timing of its own; what the options ask for beyond that is done on the view. */
 static nd_status open_store(nd_dataset **d, content *c, const char *path, const nd_dataset_options *o)
 {
-    if (o->variable || o->axes || o->images || o->partition || o->channels || o->rate > 0 || isfinite(o->start) || o->subject) {
+    if (o->variable || o->axes || o->images || o->partition || o->channels || o->rate > 0 || isfinite(o->start) || o->subject || o->session ||
+        o->run || o->mask) {
         ndi_content_free(c);
         return ndi_fail(ND_ERR_ARGUMENT, "%s: is a store, which has names and times of its own; only normalise and average can be asked for", path);
     }
@@ -423,7 +426,8 @@ nd_status ndi_import_identity(text *t, const char *path, const nd_dataset_option
     if (o->images) add_file(t, "images", o->images);
     for (size_t i = 0; i < COUNT(words); i++)
         if (words[i][1]) ndi_text_add(t, "%s='%s' ", words[i][0], words[i][1]);
-    ndi_text_add(t, "rate=%.17g start=%.17g subject=%d normalise=%d average=%d", o->rate, o->start, (int)o->subject, (int)o->normalise,
-                 (int)o->average);
+    if (o->mask) add_file(t, "mask", o->mask);
+    ndi_text_add(t, "rate=%.17g start=%.17g subject=%d session=%d run=%d normalise=%d average=%d", o->rate, o->start, (int)o->subject,
+                 (int)o->session, (int)o->run, (int)o->normalise, (int)o->average);
     return ndi_text_status(t);
 }

@@ -22,6 +22,8 @@ nd_status ndi_storage_create(storage **out, size_t n_trials, size_t n_channels, 
     GO(NEW(s->image, n_trials));
     GO(NEW(s->subject, n_trials));
     GO(NEW(s->repetition, n_trials));
+    GO(NEW(s->session, n_trials));
+    GO(NEW(s->run, n_trials));
     *out = s;
     s = NULL;
 done:
@@ -52,6 +54,8 @@ void ndi_storage_free(storage *s)
     ndi_free(s->image);
     ndi_free(s->subject);
     ndi_free(s->repetition);
+    ndi_free(s->session);
+    ndi_free(s->run);
     ndi_free(s);
 }
 

@@ -17,7 +17,7 @@ typedef struct storage {
     int32_t normalise, averaged; /* how the samples as they stand came about */
     ids channels, images;
     uint32_t *image; /* per trial: index into images */
-    int32_t *subject, *repetition;
+    int32_t *subject, *repetition, *session, *run;
 } storage;
 
 /* Labels only; rate 1, start 0. */

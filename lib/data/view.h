@@ -19,11 +19,17 @@ typedef struct place {
     uint32_t part, row;
 } place;
 
+/* What is known of a trial besides its image. */
+typedef struct trial_label {
+    int32_t subject, repetition, session, run;
+} trial_label;
+
 struct nd_dataset {
     atomic_size_t refs;
     part *parts;
     size_t n_parts;
     place *trials;
+    trial_label *labels; /* per trial */
     size_t n_trials, n_channels, n_samples;
     double rate, start;
     int32_t normalise, averaged; /* as the user sees them, done or still to be done */
@@ -47,6 +53,9 @@ nd_status ndi_dataset_join(nd_dataset **d, const nd_dataset *first, const nd_dat
 /* A storage of n_trials with the channels, images and timing of the view but no samples yet; its images are those of the view. */
 nd_status ndi_storage_like(storage **s, const nd_dataset *d, size_t n_trials);
 
+/* Images and labels of all trials of the view, for a storage of ndi_storage_like() with as many. */
+void ndi_storage_label(storage *s, const nd_dataset *d);
+
 /* The same trials read once into memory. */
 nd_status ndi_dataset_copy(nd_dataset **d, const nd_dataset *source);
 
@@ -58,6 +67,7 @@ nd_status ndi_dataset_window(nd_dataset **d, const nd_dataset *source, double st
 nd_status ndi_dataset_baseline(nd_dataset **d, const nd_dataset *source, double start, double end);
 nd_status ndi_dataset_normalise(nd_dataset **d, const nd_dataset *source, int32_t kind);
 nd_status ndi_dataset_average(nd_dataset **d, const nd_dataset *source);
+nd_status ndi_dataset_average_blocks(nd_dataset **d, const nd_dataset *source);
 nd_status ndi_dataset_concat(nd_dataset **d, const nd_dataset *first, const nd_dataset *second);
 nd_status ndi_dataset_split(nd_dataset **first, nd_dataset **second, const nd_dataset *source, double fraction, const char *group, uint64_t seed);
 

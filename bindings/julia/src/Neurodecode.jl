@@ -73,6 +73,9 @@ struct DatasetOptions
     normalise::Int32
     average::Int32
     n_threads::Int32
+    mask::Cstring
+    session::Int32
+    run::Int32
 end
 
 struct DatasetInfo
@@ -96,6 +99,8 @@ struct Trial
     concept_index::Int32
     subject::Int32
     repetition::Int32
+    session::Int32
+    run::Int32
 end
 
 struct RecordingOptions

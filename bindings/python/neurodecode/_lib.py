@@ -85,6 +85,7 @@ class nd_dataset_options(Structure):
     _fields_ = [
         ("size", c_size_t), ("variable", c_char_p), ("axes", c_char_p), ("images", c_char_p), ("partition", c_char_p), ("channels", c_char_p),
         ("rate", c_double), ("start", c_double), ("subject", c_int32), ("normalise", c_int32), ("average", c_int32), ("n_threads", c_int32),
+        ("mask", c_char_p), ("session", c_int32), ("run", c_int32),
     ]
 
 
@@ -99,6 +100,7 @@ class nd_dataset_info(Structure):
 class nd_trial(Structure):
     _fields_ = [
         ("size", c_size_t), ("image", c_char_p), ("image_index", c_int32), ("concept_index", c_int32), ("subject", c_int32), ("repetition", c_int32),
+        ("session", c_int32), ("run", c_int32),
     ]
 
 

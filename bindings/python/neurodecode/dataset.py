@@ -13,7 +13,8 @@ averaged: repetitions averaged into one trial (the largest number), 1 = single t
 
 Trial = record("Trial", _lib.nd_trial, """What is known of one trial.
 
-image: its id; image_index: index into Dataset.images; concept_index: in order of first appearance; subject: 0 = unknown; repetition: from 0.""")
+image: its id; image_index: index into Dataset.images; concept_index: in order of first appearance; subject: 0 = unknown; repetition: from 0; session, run:
+0 = unknown.""")
 
 
 class Dataset(Handle):
@@ -22,7 +23,8 @@ class Dataset(Handle):
     A dataset never changes; select(), window() and so on return new ones that share data with the old where they can.
 
     The keyword options of the constructors are those of the C struct nd_dataset_options: variable, axes, images (a file of ids), partition,
-    channels (names in a list or a text), rate, start, subject, normalise ("none", "zscore", "reference"), average, n_threads.
+    channels (names in a list or a text), rate, start, subject, normalise ("none", "zscore", "reference"), average, n_threads,
+    mask (an image, for NIfTI), session, run.
     """
 
     _type = _lib.DATASET
@@ -31,8 +33,8 @@ class Dataset(Handle):
     def __init__(self, data, image_ids=None, **keywords):
         """Copies an array (trials, channels, samples), or (trials, voxels) for one sample per trial.
 
-        image_ids: one text per trial, as "00001_aardvark/aardvark_01b"; None = "0", "1", ... The options channels, rate, start, subject and
-        normalise count.
+        image_ids: one text per trial, as "00001_aardvark/aardvark_01b"; None = "0", "1", ... The options channels, rate, start, subject,
+        session, run and normalise count.
         """
         data = floats(data, "data")
         if data.ndim == 2:
