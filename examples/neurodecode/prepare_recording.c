@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "common.h"
 
@@ -219,6 +220,62 @@ static json_t *report_json(const nd_epoch_report *e, const nd_dataset *d)
     return t;
 }
 
+/* ---- before any work ---- */
+
+/* Whether a list of codes, "house=1 face=2" or "1 2", has this one. */
+static bool lists_code(const char *list, int32_t code)
+{
+    for (const char *s = list; *s;) {
+        const size_t n = strcspn(s, " ,"), equals = strcspn(s, "=");
+        if (n && strtol(equals < n ? s + equals + 1 : s, NULL, 10) == code) return true;
+        s += n + (s[n] != '\0');
+    }
+    return false;
+}
+
+static size_t count_trials(const nd_recording *r, const values *v, size_t n_events)
+{
+    size_t n = 0;
+    nd_event e = { .size = sizeof e };
+    for (size_t i = 0; i < n_events && nd_recording_get_event(r, i, &e) == ND_OK; i++)
+        n += strncasecmp(e.text, "bad", 3) != 0 && (!v->events || lists_code(v->events, e.code)) && !(v->drop && lists_code(v->drop, e.code));
+    return n;
+}
+
+static size_t count_signals(const nd_recording *r, size_t n_channels)
+{
+    size_t n = 0;
+    nd_channel ch = { .size = sizeof ch };
+    for (size_t c = 0; c < n_channels && nd_recording_get_channel(r, c, &ch) == ND_OK; c++)
+        n += strcmp(ch.type, "stim") != 0 && strcmp(ch.type, "misc") != 0 && strcmp(ch.type, "syst") != 0 && strcmp(ch.type, "exci") != 0;
+    return n;
+}
+
+/* What there would be: trials, their size, and the memory they take. */
+static bool foresee(nd_recording **r, const values *v, json_t *about)
+{
+    nd_recording_info info = { .size = sizeof info };
+    nd_recording *made = NULL;
+    const char *wanted = v->channels ? v->channels : v->pick;
+    if (wanted && !replace(r, nd_recording_select_channels(&made, *r, wanted), &made)) return false;
+    if (nd_recording_get_info(*r, &info) != ND_OK) return false;
+    const double rate = (v->rate > 0 ? v->rate : info.rate) / v->decimate;
+    const size_t n_trials = count_trials(*r, v, info.n_events), n_channels = wanted ? info.n_channels : count_signals(*r, info.n_channels);
+    const double samples = floor((v->window[1] - v->window[0]) * rate + 1.5), bytes = (double)n_trials * (double)n_channels * samples * sizeof(float);
+    json_object_set_new(about, "expected",
+                        json_pack("{s:I, s:I, s:I, s:I}", "trials", (json_int_t)n_trials, "channels", (json_int_t)n_channels, "samples",
+                                  (json_int_t)samples, "bytes", (json_int_t)bytes));
+    return true;
+}
+
+static void print_expected(const json_t *about)
+{
+    const json_t *e = json_object_get(about, "expected");
+    printf("  %lld trials at the most x %lld channels x about %lld samples, %.1f MB\n", (long long)json_integer_value(json_object_get(e, "trials")),
+           (long long)json_integer_value(json_object_get(e, "channels")), (long long)json_integer_value(json_object_get(e, "samples")),
+           (double)json_integer_value(json_object_get(e, "bytes")) / 1e6);
+}
+
 /* ---- all files ---- */
 
 static nd_epoch_options epoch_options(const values *v, int32_t run)
@@ -245,34 +302,55 @@ static nd_epoch_options epoch_options(const values *v, int32_t run)
     return o;
 }
 
-/* The trials of one file behind those of the files before it. A file all of whose events are rejected adds none. */
-static int add_file(const values *v, const char *path, int32_t run, nd_dataset **all, json_t *files)
+static bool shows(const values *v) { return !v->all.json && (!v->all.quiet || v->dry_run); }
+
+/* A file all of whose events are rejected gives no dataset and is no failure. */
+static int cut(const values *v, nd_recording **r, int32_t run, nd_dataset **d, json_t *about)
 {
     nd_epoch_report report = { .size = sizeof report };
-    nd_dataset *d = NULL, *joined = NULL;
+    const nd_epoch_options o = epoch_options(v, run);
+    if (!process(r, v)) return failed();
+    nd_status status = nd_recording_epoch(d, *r, &o, &report, show_progress, (void *)&v->all);
+    end_progress();
+    if (status != ND_OK && report.n_events == 0) return failed();
+    json_object_set_new(about, "trials", report_json(&report, *d));
+    if (shows(v)) print_trials(about);
+    return 0;
+}
+
+/* Puts the trials behind those that were there. */
+static int append(nd_dataset **all, nd_dataset *d)
+{
+    nd_dataset *joined = NULL;
+    if (!*all || !d) {
+        *all = d ? d : *all;
+        return 0;
+    }
+    nd_status status = nd_dataset_concat(&joined, *all, d);
+    nd_dataset_free(d);
+    if (status != ND_OK) return failed();
+    nd_dataset_free(*all);
+    *all = joined;
+    return 0;
+}
+
+static int add_file(const values *v, const char *path, int32_t run, nd_dataset **all, json_t *files)
+{
+    nd_dataset *d = NULL;
     nd_recording *r = open_file(v, path);
     if (!r) return failed();
     json_t *about = describe(r, path);
     json_array_append_new(files, about);
-    nd_epoch_options o = epoch_options(v, run);
-    const bool show = !v->all.json && (!v->all.quiet || v->dry_run);
-    if (show) print_file(about);
-    nd_status status = v->dry_run ? ND_OK : process(&r, v) ? nd_recording_epoch(&d, r, &o, &report, show_progress, (void *)&v->all) : ND_ERR_ARGUMENT;
+    if (shows(v)) print_file(about);
+    int status = 0;
+    if (!v->dry_run)
+        status = cut(v, &r, run, &d, about);
+    else if (!foresee(&r, v, about))
+        status = failed();
+    else if (shows(v))
+        print_expected(about);
     nd_recording_free(r);
-    end_progress();
-    if (v->dry_run) return 0;
-    if (status != ND_OK && report.n_events == 0) return failed();
-    json_object_set_new(about, "trials", report_json(&report, d));
-    if (show) print_trials(about);
-    if (status != ND_OK && report.n_kept == 0) return 0;
-    if (status == ND_OK && *all) status = nd_dataset_concat(&joined, *all, d);
-    if (status == ND_OK && *all) {
-        nd_dataset_free(*all);
-        nd_dataset_free(d);
-        d = joined;
-    }
-    *all = d;
-    return status == ND_OK ? 0 : failed();
+    return status ? status : append(all, d);
 }
 
 static int finish(const values *v, const nd_dataset *d, json_t *files)

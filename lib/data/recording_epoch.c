@@ -130,6 +130,8 @@ static nd_status collect(cutter *k, size_t count)
         if (what->fate != FATE_KEPT) continue;
         memmove(k->s->owned + k->n_kept * trial_size(k), k->s->owned + (k->begun + i) * trial_size(k), trial_size(k) * sizeof(float));
         k->s->image[k->n_kept] = (uint32_t)k->events.items[k->begun + i].image;
+        k->s->session[k->n_kept] = k->o->session;
+        k->s->run[k->n_kept] = k->o->run;
         k->s->subject[k->n_kept++] = k->o->subject;
     }
     return ND_OK;
