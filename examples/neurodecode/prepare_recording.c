@@ -259,9 +259,9 @@ static bool foresee(nd_recording **r, const values *v, json_t *about)
     const char *wanted = v->channels ? v->channels : v->pick;
     if (wanted && !replace(r, nd_recording_select_channels(&made, *r, wanted), &made)) return false;
     if (nd_recording_get_info(*r, &info) != ND_OK) return false;
-    const double rate = (v->rate > 0 ? v->rate : info.rate) / v->decimate;
+    const double rate = v->rate > 0 ? v->rate : info.rate, window = rint(v->window[1] * rate) - rint(v->window[0] * rate) + 1;
     const size_t n_trials = count_trials(*r, v, info.n_events), n_channels = wanted ? info.n_channels : count_signals(*r, info.n_channels);
-    const double samples = floor((v->window[1] - v->window[0]) * rate + 1.5), bytes = (double)n_trials * (double)n_channels * samples * sizeof(float);
+    const double samples = ceil(window / v->decimate), bytes = (double)n_trials * (double)n_channels * samples * sizeof(float);
     json_object_set_new(about, "expected",
                         json_pack("{s:I, s:I, s:I, s:I}", "trials", (json_int_t)n_trials, "channels", (json_int_t)n_channels, "samples",
                                   (json_int_t)samples, "bytes", (json_int_t)bytes));

@@ -33,6 +33,9 @@ typedef struct edf_out {
 
 /* ---- ranges ---- */
 
+/* Triggers are numbers, whatever unit they are said to have. */
+static double factor_of(const channel *ch, const char **unit) { return ndi_unit_for_file(strcmp(ch->type, "stim") == 0 ? "" : ch->unit, unit); }
+
 static nd_status find_range(void *context, size_t n, const double *values)
 {
     edf_out *f = context;
@@ -65,7 +68,6 @@ static bool print_bound(char s[FIELD + 1], double *x, double direction)
     return false;
 }
 
-/* Triggers are written as they stand. */
 static nd_status settle_lane(const edf_out *f, const channel *ch, lane *l)
 {
     const bool trigger = strcmp(ch->type, "stim") == 0;
@@ -86,7 +88,7 @@ static nd_status find_ranges(edf_out *f, progress *report)
 {
     const char *unit;
     for (size_t c = 0; c < f->s->n_channels; c++)
-        f->lanes[c] = (lane){ .factor = ndi_unit_for_file(f->s->channels[c].unit, &unit), .low = (double)INFINITY, .high = -(double)INFINITY };
+        f->lanes[c] = (lane){ .factor = factor_of(&f->s->channels[c], &unit), .low = (double)INFINITY, .high = -(double)INFINITY };
     TRY(ndi_signals_each_block(f->s, 0, f->s->n_samples, BLOCK_SAMPLES, find_range, f, report));
     for (size_t c = 0; c < f->s->n_channels; c++) TRY(settle_lane(f, &f->s->channels[c], &f->lanes[c]));
     return ND_OK;
@@ -232,7 +234,7 @@ static nd_status list_signals(const edf_out *f, text *t)
     put_field(t, LABEL, f->wide ? "BDF Annotations" : "EDF Annotations");
     for (size_t c = 0; c <= n; c++) put_field(t, 80, "");
     for (size_t c = 0; c <= n; c++) {
-        if (c < n) ndi_unit_for_file(f->s->channels[c].unit, &unit);
+        if (c < n) factor_of(&f->s->channels[c], &unit);
         put_field(t, FIELD, c < n ? unit : "");
     }
     for (size_t c = 0; c <= n; c++) put_field(t, FIELD, c < n ? f->lanes[c].low_text : "-1");
