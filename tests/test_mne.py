@@ -59,6 +59,11 @@ class FilesTest(unittest.TestCase):
                         np.testing.assert_allclose(values[c], theirs[c], rtol=1e-12, atol=1e-12 * np.abs(theirs[c]).max(), err_msg=name)
                 told = [(round(a["onset"] * raw.info["sfreq"]), a["description"]) for a in raw.annotations]
                 self.assertEqual([(event.sample, event.text) for event in ours.events], told)
+                about = nd.describe(file)["recording"]
+                if file.suffix == ".fif" and raw.info["highpass"] > 0:
+                    self.assertAlmostEqual(about["highpass"], raw.info["highpass"], places=5)
+                if file.suffix == ".fif" and raw.info["lowpass"] < raw.info["sfreq"] / 2:
+                    self.assertAlmostEqual(about["lowpass"], raw.info["lowpass"], places=4)
                 if "stim" in raw.get_channel_types():
                     found = mne.find_events(raw, consecutive="increasing").tolist()
                     self.assertEqual([[e.sample + raw.first_samp, e.previous, e.code] for e in ours.find_events().events], found)

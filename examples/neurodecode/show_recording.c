@@ -44,6 +44,11 @@ void show_recording(json_t *about)
     printf("Recording\n  %zu channels x %lld samples at %g Hz, %.1f s\n", json_array_size(channels),
            (long long)json_integer_value(json_object_get(about, "samples")), json_real_value(json_object_get(about, "rate")),
            json_real_value(json_object_get(about, "seconds")));
+    const json_t *highpass = json_object_get(about, "highpass"), *lowpass = json_object_get(about, "lowpass");
+    if (highpass || lowpass) printf("  filtered when it was recorded:");
+    if (highpass) printf(" from %g Hz", json_real_value(highpass));
+    if (lowpass) printf(" up to %g Hz", json_real_value(lowpass));
+    if (highpass || lowpass) putchar('\n');
     puts("Channels");
     for (size_t i = 0; i < json_array_size(channels); i++) print_kind(channels, i);
     if (json_object_size(events)) puts("Events");

@@ -23,7 +23,7 @@ typedef struct fif_file {
     content *c;
     channel *channels;
     size_t n_channels, channels_capacity, n_named;
-    double rate;
+    double rate, highpass, lowpass;
     buffer *buffers;
     size_t n_buffers, buffers_capacity;
     uint64_t n_samples, n_missing; /* in all, in gaps */
@@ -121,6 +121,8 @@ static nd_status read_info(fif_file *f, const fif_cursor *at, const fif_tag *tag
 {
     switch (tag->kind) {
     case FIF_RATE: return ndi_fif_float(at, tag, &f->rate);
+    case FIF_HIGHPASS: return ndi_fif_float(at, tag, &f->highpass);
+    case FIF_LOWPASS: return ndi_fif_float(at, tag, &f->lowpass);
     case FIF_CHANNEL: return add_channel(f, at, tag);
     case FIF_MEAS_DATE: return read_date(at, tag, &f->date);
     default: return ND_OK;
@@ -343,6 +345,8 @@ static nd_status read(content *c, stream *in)
     memcpy(s->channels, f->channels, f->n_channels * sizeof *s->channels);
     for (size_t i = 1; i < c->n_streams; i++) s->concurrent = s->concurrent && ndi_stream_concurrent(c->streams[i]);
     s->rate = f->rate;
+    s->highpass = f->highpass;
+    s->lowpass = f->lowpass;
     s->n_samples = f->n_samples;
     s->reader = f;
     s->read = read_samples;
