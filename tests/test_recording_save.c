@@ -12,6 +12,7 @@
 #include "check.h"
 #include "data/recording.h"
 #include "fault.h"
+#include "io/format.h"
 #include "io/signals_write.h"
 #include "neurodecode/recording.h"
 #include "temp.h"
@@ -214,6 +215,25 @@ static void nothing_left(void **state)
     assert_int_equal(nd_test_temp_count(), 0);
 }
 
+/* Events of arrays that do not fit together or cannot be. */
+static void broken_events(void **state)
+{
+    (void)state;
+    static const double x[2] = { 1, 2 }, cases[][3] = { { 1, 0, 0.5 }, { 1e16, 0, 1 }, { 1, (double)NAN, 1 } };
+    static const char *const text[1] = { "a" }, *const names[] = { "event_codes", "event_samples", "event_durations" };
+    for (size_t i = 0; i < 3; i++) {
+        const put_array arrays[] = { { .name = "data", .type = DTYPE_F64, .n_dims = 2, .shape = { 1, 2 }, .data = x },
+                                     { .name = "event_samples", .type = DTYPE_F64, .n_dims = 1, .shape = { 1 }, .data = &cases[i][0] },
+                                     { .name = "event_durations", .type = DTYPE_F64, .n_dims = 1, .shape = { 1 }, .data = &cases[i][1] },
+                                     { .name = "event_codes", .type = DTYPE_F64, .n_dims = 1, .shape = { 1 }, .data = &cases[i][2] } };
+        const put_texts lists[] = { { .name = "event_texts", .items = text, .n = 1, .list = true } };
+        nd_recording *r;
+        OK(ndi_format_write(nd_test_temp("e.npz"), NULL, &(put){ .arrays = arrays, .n_arrays = 4, .texts = lists, .n_texts = 1 }));
+        FAILS(ND_ERR_FORMAT, names[i], nd_recording_open(&r, nd_test_temp("e.npz"), NULL));
+    }
+    nd_test_temp_clear();
+}
+
 typedef struct saving {
     const nd_recording *r;
     const char *path;
@@ -238,8 +258,8 @@ static void out_of_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(there_and_back), cmocka_unit_test(kinds_of_texts),        cmocka_unit_test(parts_of_fif),
-        cmocka_unit_test(rates_of_edf),   cmocka_unit_test(nothing_left), cmocka_unit_test(out_of_memory),
+        cmocka_unit_test(there_and_back), cmocka_unit_test(kinds_of_texts), cmocka_unit_test(parts_of_fif),  cmocka_unit_test(rates_of_edf),
+        cmocka_unit_test(nothing_left),   cmocka_unit_test(broken_events),  cmocka_unit_test(out_of_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -92,8 +92,8 @@ typedef struct nd_epoch_options {
     size_t size;            /**< set by nd_epoch_options_init() */
     double start;           /**< seconds from the event, inclusive; default -0.2 */
     double end;             /**< seconds from the event, inclusive; default 1.0 */
-    double baseline_start;  /**< seconds, inclusive, of the samples before any are left out; NaN (default) = from the first sample of the trial */
-    double baseline_end;    /**< seconds, inclusive; default 0, NaN = to the last */
+    double baseline_start;  /**< seconds: the samples at or after it, before any are left out; NaN (default) = from the first sample of the trial */
+    double baseline_end;    /**< seconds: the samples at or before it; default 0, NaN = to the last */
     int32_t baseline;       /**< 0 = none, 1 = subtract the mean (default), 2 = subtract the mean and divide by the population standard deviation */
     int32_t decimate;       /**< keep every n-th sample, time 0 among them; default 1. Filter first */
     const char *events;     /**< which events become trials, "house=1 face=2" (the trial's image id is the name) or "1 2" (it is the number); NULL = all */
