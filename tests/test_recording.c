@@ -14,6 +14,7 @@
 #include "fault.h"
 #include "golden.h"
 #include "io/signals.h"
+#include "neurodecode/file.h"
 #include "neurodecode/recording.h"
 #include "recordings.h"
 #include "temp.h"
@@ -87,8 +88,8 @@ static void edf(void **state)
     }
     char about[4096];
     OK(nd_file_describe(nd_test_temp("small.edf"), about, sizeof about, NULL));
-    assert_non_null(strstr(about, "\"highpass\": 0.1"));
-    assert_non_null(strstr(about, "\"lowpass\": 75"));
+    assert_non_null(strstr(about, "\"highpass\":0.1"));
+    assert_non_null(strstr(about, "\"lowpass\":75"));
     double some[6];
     OK(nd_recording_get_data(r, 9, 3, some, 6)); /* over the border of a record */
     for (int k = 0; k < 3; k++) assert_true(some[k] == x[9 + k] && some[3 + k] == x[39 + k]);

@@ -61,42 +61,32 @@ nd_status ndi_rows_create(rows **out, size_t n_rows, uint64_t n)
     return ND_OK;
 }
 
-static off_t place(const rows *r, size_t row, uint64_t first) { return (off_t)((row * r->n + first) * sizeof(double)); }
-
-nd_status ndi_rows_read(const rows *r, size_t row, uint64_t first, size_t count, double *to)
+/* All bytes of a run of numbers, out of the file or into it. */
+static nd_status transfer(const rows *r, size_t row, uint64_t first, size_t count, double *numbers, bool write)
 {
-    char *at = (char *)to;
-    if (r->memory) {
-        memcpy(to, r->memory + row * r->n + first, count * sizeof *to);
-        return ND_OK;
-    }
-    off_t from = place(r, row, first);
-    for (size_t left = count * sizeof *to; left > 0;) {
-        const ssize_t n = pread(r->fd, at, left, from);
+    char *at = (char *)numbers;
+    off_t place = (off_t)((row * r->n + first) * sizeof *numbers);
+    for (size_t left = count * sizeof *numbers; left > 0;) {
+        const ssize_t n = write ? pwrite(r->fd, at, left, place) : pread(r->fd, at, left, place);
         if (n < 0 && errno == EINTR) continue;
-        if (n <= 0) return fail(r, "cannot be read");
+        if (n <= 0) return fail(r, write ? "cannot be written" : "cannot be read");
         at += n;
-        from += n;
+        place += n;
         left -= (size_t)n;
     }
     return ND_OK;
 }
 
+nd_status ndi_rows_read(const rows *r, size_t row, uint64_t first, size_t count, double *to)
+{
+    if (!r->memory) return transfer(r, row, first, count, to, false);
+    memcpy(to, r->memory + row * r->n + first, count * sizeof *to);
+    return ND_OK;
+}
+
 nd_status ndi_rows_write(rows *r, size_t row, uint64_t first, size_t count, const double *from)
 {
-    const char *at = (const char *)from;
-    if (r->memory) {
-        memcpy(r->memory + row * r->n + first, from, count * sizeof *from);
-        return ND_OK;
-    }
-    off_t to = place(r, row, first);
-    for (size_t left = count * sizeof *from; left > 0;) {
-        const ssize_t n = pwrite(r->fd, at, left, to);
-        if (n < 0 && errno == EINTR) continue;
-        if (n <= 0) return fail(r, "cannot be written");
-        at += n;
-        to += n;
-        left -= (size_t)n;
-    }
+    if (!r->memory) return transfer(r, row, first, count, (double *)(uintptr_t)from, true);
+    memcpy(r->memory + row * r->n + first, from, count * sizeof *from);
     return ND_OK;
 }
