@@ -208,6 +208,33 @@ nd_status ndi_dataset_join(nd_dataset **d, const nd_dataset *first, const nd_dat
     return assemble(d, first, NULL, first->n_trials, second);
 }
 
+static nd_status number_repetitions(nd_dataset *d)
+{
+    int32_t *subject = NULL, *repetition = NULL;
+    nd_status status;
+    GO(NEW(subject, d->n_trials));
+    GO(NEW(repetition, d->n_trials));
+    for (size_t i = 0; i < d->n_trials; i++) subject[i] = d->labels[i].subject;
+    GO(ndi_count_repetitions(subject, d->image, d->n_trials, repetition));
+    for (size_t i = 0; i < d->n_trials; i++) d->labels[i].repetition = repetition[i];
+done:
+    ndi_free(subject);
+    ndi_free(repetition);
+    return status;
+}
+
+nd_status ndi_dataset_relabel(nd_dataset *d, const ids *images, const uint32_t *image)
+{
+    ndi_ids_free(&d->images);
+    ndi_ids_free(&d->concepts);
+    ndi_free(d->concept);
+    d->images = d->concepts = (ids){ 0 };
+    d->concept = NULL;
+    TRY(take_images(d, 0, images, image, NULL, d->n_trials));
+    TRY(collect_concepts(d));
+    return number_repetitions(d);
+}
+
 nd_status ndi_dataset_describe(const nd_dataset *d, nd_dataset_info *info)
 {
     size_t *subject_of, n_subjects;

@@ -97,6 +97,12 @@ nd_status ndi_table_open(table *t, stream *s)
     return count_columns(t);
 }
 
+nd_status ndi_table_by_blanks(table *t)
+{
+    t->separator = ' ';
+    return count_columns(t);
+}
+
 void ndi_table_close(table *t)
 {
     ndi_free(t->bytes);

@@ -27,6 +27,7 @@ typedef struct table {
 
 /* Loads the file, finds the separator and counts the columns of the first row. Free in any case. */
 nd_status ndi_table_open(table *t, stream *s);
+nd_status ndi_table_by_blanks(table *t); /* takes blanks as what separates the cells */
 void ndi_table_close(table *t);
 
 void ndi_table_start(table *t);

@@ -103,6 +103,16 @@ struct Trial
     run::Int32
 end
 
+struct LabelOptions
+    size::Csize_t
+    column::Cstring
+    rest::Cstring
+    interval::Cdouble
+    shift::Cdouble
+    session::Int32
+    run::Int32
+end
+
 struct RecordingOptions
     size::Csize_t
     variable::Cstring

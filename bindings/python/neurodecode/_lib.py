@@ -104,6 +104,12 @@ class nd_trial(Structure):
     ]
 
 
+class nd_label_options(Structure):
+    _fields_ = [
+        ("size", c_size_t), ("column", c_char_p), ("rest", c_char_p), ("interval", c_double), ("shift", c_double), ("session", c_int32), ("run", c_int32),
+    ]
+
+
 class nd_recording_options(Structure):
     _fields_ = [
         ("size", c_size_t), ("variable", c_char_p), ("channels", c_char_p), ("types", c_char_p), ("unit", c_char_p), ("rate", c_double),
@@ -304,7 +310,7 @@ class nd_simulate_options(Structure):
 STRUCTS = {
     struct.__name__: struct
     for struct in (
-        nd_progress, nd_format_info, nd_dataset_options, nd_dataset_info, nd_trial, nd_recording_options, nd_recording_info, nd_channel,
+        nd_progress, nd_format_info, nd_dataset_options, nd_dataset_info, nd_trial, nd_label_options, nd_recording_options, nd_recording_info, nd_channel,
         nd_event, nd_events_options, nd_filter_options, nd_epoch_options, nd_epoch_report, nd_bank_options, nd_bank_info, nd_encoder_kind_info,
         nd_param_info, nd_encoder_options, nd_encoder_info, nd_tensor_info, nd_loss_kind_info, nd_loss_options, nd_loss_batch, nd_loss_result,
         nd_train_options, nd_train_info, nd_cross_options, nd_fold, nd_retrieval_options, nd_metrics, nd_estimate, nd_comparison, nd_simulate_options,
@@ -352,6 +358,12 @@ FUNCTIONS = {  # name: (result, arguments)
     "nd_dataset_window": (nd_status, (POINTER(DATASET), DATASET, c_double, c_double, c_size_t)),
     "nd_dataset_baseline": (nd_status, (POINTER(DATASET), DATASET, c_double, c_double)),
     "nd_dataset_average": (nd_status, (POINTER(DATASET), DATASET)),
+    "nd_label_options_init": (nd_status, (POINTER(nd_label_options), c_size_t)),
+    "nd_dataset_label": (nd_status, (POINTER(DATASET), DATASET, TEXT, POINTER(nd_label_options))),
+    "nd_dataset_select_labels": (nd_status, (POINTER(DATASET), DATASET, TEXT, TEXT)),
+    "nd_dataset_average_blocks": (nd_status, (POINTER(DATASET), DATASET)),
+    "nd_dataset_detrend": (nd_status, (POINTER(DATASET), DATASET, c_int32, TEXT)),
+    "nd_dataset_standardise": (nd_status, (POINTER(DATASET), DATASET, TEXT, TEXT)),
     "nd_dataset_normalise": (nd_status, (POINTER(DATASET), DATASET, c_int32)),
     "nd_dataset_concat": (nd_status, (POINTER(DATASET), DATASET, DATASET)),
     "nd_dataset_split": (nd_status, (POINTER(DATASET), POINTER(DATASET), DATASET, c_double, TEXT, c_uint64)),

@@ -3,7 +3,7 @@ import numpy as np
 
 from . import _lib
 from ._call import Handle, fetched, floats, free_function, got_text, lib, names, number, options, path, pointer, record, room, sizes, text, texts
-from ._lib import nd_dataset_options
+from ._lib import nd_dataset_options, nd_label_options
 from .progress import watched, watching
 
 DatasetInfo = record("DatasetInfo", _lib.nd_dataset_info, """Sizes and timing of a dataset.
@@ -145,6 +145,27 @@ class Dataset(Handle):
         """Averages the trials of each (subject, image) into one."""
         return self._made(lib.nd_dataset_average, self)
 
+    def label(self, table, **keywords):
+        """Gives the trials the labels of a table as image ids, and runs and sessions where it has them: a row for each trial, or events in seconds
+        as BIDS has them. Options: column, rest, interval, shift (seconds), session, run."""
+        return self._made(lib.nd_dataset_label, self, path(table), options(nd_label_options, keywords))
+
+    def select_labels(self, keep=None, drop=None):
+        """Keeps the trials whose image or concept is listed in `keep` (None = all) and not in `drop`."""
+        return self._made(lib.nd_dataset_select_labels, self, names(keep), names(drop))
+
+    def average_blocks(self):
+        """Averages consecutive trials of the same image, within a run."""
+        return self._made(lib.nd_dataset_average_blocks, self)
+
+    def detrend(self, degree=1, group="run"):
+        """Subtracts from each channel's series of trials its least-squares polynomial, group by group (None = all trials are one)."""
+        return self._made(lib.nd_dataset_detrend, self, degree, text(group))
+
+    def standardise(self, group="run", label=None):
+        """Brings each channel's series of trials to mean 0 and deviation 1, group by group, both taken from the trials of `label` (None = all)."""
+        return self._made(lib.nd_dataset_standardise, self, text(group), text(label))
+
     def normalise(self, how="zscore"):
         """Normalises each channel of each trial over its samples: "zscore" or "reference"."""
         return self._made(lib.nd_dataset_normalise, self, number("normalise", how, _lib.c_int32))
@@ -165,8 +186,8 @@ class Dataset(Handle):
         return self._made(lib.nd_dataset_concat, self, second)
 
     def split(self, fraction, group="concept", seed=42):
-        """Splits at random into two datasets, (most, about `fraction` of the groups), all trials of one "image", "concept" or "subject" on
-        the same side."""
+        """Splits at random into two datasets, (most, about `fraction` of the groups), all trials of one "image", "concept", "subject",
+        "session" or "run" on the same side."""
         first, second = Dataset.__new__(Dataset), Dataset.__new__(Dataset)
         lib.nd_dataset_split(first._slot(), second._slot(), self, fraction, text(group), seed)
         return first, second
