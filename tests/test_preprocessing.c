@@ -218,10 +218,12 @@ static void on_disk(void **state)
         nd_recording_free(alone);
         nd_recording_free(alone_slow);
     }
-    const char *before = getenv("TMPDIR");
+    char before[4096];
+    const bool set = getenv("TMPDIR") != NULL;
+    snprintf(before, sizeof before, "%s", set ? getenv("TMPDIR") : "");
     setenv("TMPDIR", "/dev/null/nowhere", 1);
     FAILS(ND_ERR_IO, "/dev/null/nowhere: temporary file", nd_recording_filter(&one, all, &f, NULL, NULL));
-    before ? setenv("TMPDIR", before, 1) : unsetenv("TMPDIR");
+    set ? setenv("TMPDIR", before, 1) : unsetenv("TMPDIR");
     nd_recording_free(all);
     nd_recording_free(filtered);
     nd_recording_free(slow);

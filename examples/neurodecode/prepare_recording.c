@@ -312,7 +312,7 @@ static int cut(const values *v, nd_recording **r, int32_t run, nd_dataset **d, j
     if (!process(r, v)) return failed();
     nd_status status = nd_recording_epoch(d, *r, &o, &report, show_progress, (void *)&v->all);
     end_progress();
-    if (status != ND_OK && report.n_events == 0) return failed();
+    if (status != ND_OK && (report.n_events == 0 || report.n_kept > 0)) return failed();
     json_object_set_new(about, "trials", report_json(&report, *d));
     if (shows(v)) print_trials(about);
     return 0;
@@ -376,7 +376,9 @@ static int run(const void *values_given, char *const *arguments)
     const values *v = values_given;
     nd_dataset *all = NULL;
     if (!v->output && !v->dry_run) return misused("prepare recording: which output? Give -o STORE");
-    int status = check_output("--output", v->dry_run ? NULL : v->output, "safetensors", FILES(arguments[0], v->images));
+    int status = 0;
+    for (size_t i = 0; status == 0 && !v->dry_run && arguments[i]; i++)
+        status = check_output("--output", v->output, "safetensors", FILES(arguments[i], v->images));
     json_t *files = must(json_array());
     for (int32_t i = 0; status == 0 && arguments[i]; i++) status = add_file(v, arguments[i], i + 1, &all, files);
     if (status == 0 && !v->dry_run) status = finish(v, all, files);
