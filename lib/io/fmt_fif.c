@@ -117,12 +117,18 @@ static nd_status read_date(const fif_cursor *at, const fif_tag *tag, double *dat
     return ND_OK;
 }
 
+/* Of a filter; worth telling, but no reason to refuse a file. */
+static nd_status read_edge(const fif_cursor *at, const fif_tag *tag, double *edge)
+{
+    return tag->type == FIF_FLOAT && tag->n >= 4 ? ndi_fif_float(at, tag, edge) : ND_OK;
+}
+
 static nd_status read_info(fif_file *f, const fif_cursor *at, const fif_tag *tag)
 {
     switch (tag->kind) {
     case FIF_RATE: return ndi_fif_float(at, tag, &f->rate);
-    case FIF_HIGHPASS: return ndi_fif_float(at, tag, &f->highpass);
-    case FIF_LOWPASS: return ndi_fif_float(at, tag, &f->lowpass);
+    case FIF_HIGHPASS: return read_edge(at, tag, &f->highpass);
+    case FIF_LOWPASS: return read_edge(at, tag, &f->lowpass);
     case FIF_CHANNEL: return add_channel(f, at, tag);
     case FIF_MEAS_DATE: return read_date(at, tag, &f->date);
     default: return ND_OK;
