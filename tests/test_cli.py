@@ -246,6 +246,33 @@ class Tool(unittest.TestCase):
         self.fails(1, ["convert", "--store", data, self.folder / "store.npy"], "safetensors")
         self.fails(1, ["embed", "--model", self.model, "--data", data, "--out", self.folder / "embeddings.foo"], "foo")
 
+    def test_recordings(self):
+        """A table with a marker column into other formats, and into trials: samples rise by 1 uV, so that a trial says where it was cut."""
+        table, store = self.folder / "muse.csv", self.folder / "trials.safetensors"
+        rows = [f"{t / 100:.2f},{t},{-t},{1 + t // 100 % 2 if t % 100 == 50 else 0}" for t in range(1000)]
+        table.write_text("\n".join(["timestamps,TP9,TP10,Marker0", *rows]) + "\n")
+        for extension in ("edf", "bdf", "vhdr", "fif", "npz"):
+            out = self.folder / f"muse.{extension}"
+            if extension == "npz":
+                self.succeeds("convert", self.folder / "muse.fif", out)
+            else:
+                self.assertIn("3 channels x 1000 samples at 100 Hz", self.succeeds("convert", table, out))
+            self.assertIn("TP9 TP10", self.succeeds("info", out) if extension != "npz" else "TP9 TP10")
+        words = ["prepare", "recording", table, table, "--unit", "uV", "--window=-0.1:0.2", "--baseline=-0.1:0", "--events", "a=1 b=2"]
+        expected = json.loads(self.succeeds(*words, "--dry-run", "--json"))["files"]
+        self.assertEqual([(file["events"], file["expected"]["trials"], file["expected"]["samples"]) for file in expected], 2 * [({"1": 5, "2": 5}, 10, 31)])
+        made = json.loads(self.succeeds(*words, "-o", store, "--json"))
+        self.assertEqual([made[key] for key in ("trials", "channels", "samples", "images", "rate", "start")], [20, 2, 31, 2, 100, -0.1])
+        self.assertEqual(made["files"][0]["trials"], {"events": 10, "kept": 10, "outside": 0, "bad": 0, "too_large": 0, "flat": 0})
+        report = json.loads(self.succeeds("evaluate", "--data", store, "--bank", "one-hot", "--cross", "run", "--params", "penalty=1", "--vectors", "l2", "--json"))
+        self.assertTrue(0 <= report["auc"] <= 1)
+        rejected = self.succeeds(*words, "-o", store, "--reject", "eeg=32e-6")
+        self.assertIn("10 of 10 events became trials", rejected)
+        self.fails(1, [*words, "-o", self.folder / "none.safetensors", "--reject", "eeg=20e-6", "--quiet"], "no file has a trial")
+        self.fails(1, [*words, "-o", self.folder / "none.safetensors", "--high", 80, "--quiet"], "between 0 and 50")
+        self.fails(1, [*words, "-o", self.folder / "none.npy", "--quiet"], "safetensors")
+        self.fails(2, words, "which output")
+
     def test_options_that_do_not_go_together(self):
         model = ["evaluate", self.world, "--model", self.model]
         self.fails(2, [*model, "--cross", "trial"], "not both")

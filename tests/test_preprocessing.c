@@ -151,6 +151,88 @@ static void resampled(void **state)
     nd_recording_free(r);
 }
 
+/* scipy.signal.resample_poly of SciPy 1.17 at 100 Hz (2/5), 375 (3/2) and 62.5 (1/4). */
+static void polyphase_resampled(void **state)
+{
+    (void)state;
+    static const struct {
+        double rate, wanted[5]; /* samples 0, 1, 100, 299 and the last */
+        uint64_t n;
+    } cases[] = {
+        { 100, { -0.17106377015127686, 0.12373904815864038, -0.07435094377290989, -0.4213450527955835, -0.6258840101404732 }, 600 },
+        { 375, { -0.5003030867768886, -0.3602518866613641, -0.32718143708185315, -0.3987942730613795, -0.17180083422479003 }, 2250 },
+        { 62.5, { -0.08925919422385346, 0.12339097001028886, 0.979496717042892, -0.10467160139223922, -0.6102155234302418 }, 375 },
+    };
+    nd_recording *r = made(), *s;
+    nd_recording_info info = { .size = sizeof info };
+    for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
+        const uint64_t at[5] = { 0, 1, 100, 299, cases[k].n - 1 };
+        OK(nd_recording_resample_polyphase(&s, r, cases[k].rate, NULL, NULL));
+        OK(nd_recording_get_info(s, &info));
+        assert_true(info.n_samples == cases[k].n && info.rate == cases[k].rate);
+        for (size_t i = 0; i < 5; i++) {
+            double x[2];
+            OK(nd_recording_get_data(s, at[i], 1, x, 2));
+            assert_true(fabs(x[0] - cases[k].wanted[i]) < 1e-13);
+        }
+        nd_recording_free(s);
+    }
+    FAILS(ND_ERR_ARGUMENT, "no ratio", nd_recording_resample_polyphase(&s, r, 250 * sqrt(2), NULL, NULL));
+    FAILS(ND_ERR_ARGUMENT, "rate -1", nd_recording_resample_polyphase(&s, r, -1, NULL, NULL));
+    nd_recording_free(r);
+}
+
+/* More than 16 MB lie in a temporary file: the same bits as in memory, also where rows are cut by blocks; the file needs a folder. */
+static void on_disk(void **state)
+{
+    (void)state;
+    enum { C = 3, LONG = 800001 };
+    double *x = malloc(C * LONG * sizeof *x), *y = malloc(C * LONG * sizeof *y), *z = malloc(LONG * sizeof *z);
+    nd_recording *all, *filtered, *slow, *referenced, *one, *alone, *alone_slow;
+    nd_recording_options o;
+    nd_filter_options f;
+    for (size_t i = 0; i < C * LONG; i++) x[i] = (double)(i * 7919 % 1009) / 1009 - 0.5 + (double)(i / LONG);
+    OK(nd_recording_options_init(&o, sizeof o));
+    OK(nd_filter_options_init(&f, sizeof f));
+    o.rate = 1000;
+    f.high = 100;
+    OK(nd_recording_create(&all, x, C, LONG, &o));
+    OK(nd_recording_filter(&filtered, all, &f, NULL, NULL));
+    OK(nd_recording_resample_polyphase(&slow, filtered, 250, NULL, NULL));
+    OK(nd_recording_rereference(&referenced, all, "average"));
+    OK(nd_recording_get_data(referenced, 0, LONG, y, C * LONG));
+    for (size_t i = 0; i < LONG; i++)
+        for (size_t c = 0; c < C; c++) assert_true(y[c * LONG + i] == x[c * LONG + i] - (x[i] + x[LONG + i] + x[2 * LONG + i]) / 3);
+    OK(nd_recording_get_data(filtered, 0, LONG, y, C * LONG));
+    for (size_t c = 0; c < C; c++) {
+        OK(nd_recording_create(&one, x + c * LONG, 1, LONG, &o));
+        OK(nd_recording_filter(&alone, one, &f, NULL, NULL));
+        OK(nd_recording_get_data(alone, 0, LONG, z, LONG));
+        assert_memory_equal(z, y + c * LONG, LONG * sizeof *z);
+        OK(nd_recording_resample_polyphase(&alone_slow, alone, 250, NULL, NULL));
+        double few[C * 5], few_alone[5];
+        OK(nd_recording_get_data(slow, 199990, 5, few, C * 5));
+        OK(nd_recording_get_data(alone_slow, 199990, 5, few_alone, 5));
+        assert_memory_equal(few_alone, few + c * 5, sizeof few_alone);
+        nd_recording_free(one);
+        nd_recording_free(alone);
+        nd_recording_free(alone_slow);
+    }
+    char before[4096];
+    const bool set = getenv("TMPDIR") != NULL;
+    snprintf(before, sizeof before, "%s", set ? getenv("TMPDIR") : "");
+    setenv("TMPDIR", "/dev/null/nowhere", 1);
+    FAILS(ND_ERR_IO, "/dev/null/nowhere: temporary file", nd_recording_filter(&one, all, &f, NULL, NULL));
+    set ? setenv("TMPDIR", before, 1) : unsetenv("TMPDIR");
+    nd_recording_free(all);
+    nd_recording_free(filtered);
+    nd_recording_free(slow);
+    nd_recording_free(referenced);
+    free(x);
+    free(y);
+    free(z);
+}
+
 /* ---- whitening ---- */
 
 static void whitening(void **state)
@@ -291,8 +373,8 @@ static void things_eeg2(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(transform), cmocka_unit_test(filters),   cmocka_unit_test(threads),
-        cmocka_unit_test(resampled), cmocka_unit_test(whitening), cmocka_unit_test(things_eeg2),
+        cmocka_unit_test(transform),           cmocka_unit_test(filters), cmocka_unit_test(threads),   cmocka_unit_test(resampled),
+        cmocka_unit_test(polyphase_resampled), cmocka_unit_test(on_disk), cmocka_unit_test(whitening), cmocka_unit_test(things_eeg2),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -15,6 +15,7 @@
 #include "fif.h"
 #include "golden.h"
 #include "io/signals.h"
+#include "neurodecode/file.h"
 #include "neurodecode/recording.h"
 #include "recordings.h"
 #include "temp.h"
@@ -86,6 +87,10 @@ static void edf(void **state)
         near(x[k], (7 * k - 50) * 0.1e-6);
         near(x[30 + k], (7 * (k / 2) - 50 + 32768) * 1e-3);
     }
+    char about[4096];
+    OK(nd_file_describe(nd_test_temp("small.edf"), about, sizeof about, NULL));
+    assert_non_null(strstr(about, "\"highpass\":0.1"));
+    assert_non_null(strstr(about, "\"lowpass\":75"));
     double some[6];
     OK(nd_recording_get_data(r, 9, 3, some, 6)); /* over the border of a record */
     for (int k = 0; k < 3; k++) assert_true(some[k] == x[9 + k] && some[3 + k] == x[39 + k]);

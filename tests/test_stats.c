@@ -146,6 +146,31 @@ static void test_comparison(void **state)
     expect_near(c.high, 0, 0);
 }
 
+/* Against the fraction of pairs, equal scores counting half. */
+static void test_auc(void **state)
+{
+    (void)state;
+    enum { N = 60 };
+    double scores[N], pairs = 0, hits = 0, auc;
+    int32_t positive[N];
+    for (size_t i = 0; i < N; i++) {
+        scores[i] = (double)(i * 37 % 11) - 3;
+        positive[i] = i * i % 7 < 3 ? 5 : 0;
+    }
+    for (size_t i = 0; i < N; i++)
+        for (size_t j = 0; j < N; j++) {
+            if (!positive[i] || positive[j]) continue;
+            pairs++;
+            hits += scores[i] > scores[j] ? 1 : scores[i] == scores[j] ? 0.5 : 0;
+        }
+    OK(nd_metrics_auc(scores, positive, N, &auc));
+    expect_near(auc, hits / pairs, 1e-14);
+    OK(nd_metrics_auc((const double[]){ 1, 2 }, (const int32_t[]){ 0, 1 }, 2, &auc));
+    expect_near(auc, 1, 0);
+    FAILS(ND_ERR_ARGUMENT, "2 of 2 scores", nd_metrics_auc((const double[]){ 1, 2 }, (const int32_t[]){ 1, 1 }, 2, &auc));
+    FAILS(ND_ERR_NUMERIC, "score 1", nd_metrics_auc((const double[]){ 1, NAN }, (const int32_t[]){ 0, 1 }, 2, &auc));
+}
+
 static void test_mcnemar(void **state)
 {
     (void)state;
@@ -301,7 +326,7 @@ int main(void)
         cmocka_unit_test(test_bootstrap_of_a_fraction),
         cmocka_unit_test(test_bootstrap_of_a_large_sample),
         cmocka_unit_test(test_comparison),
-        cmocka_unit_test(test_mcnemar),
+        cmocka_unit_test(test_auc), cmocka_unit_test(test_mcnemar),
         cmocka_unit_test(test_k_way),
         cmocka_unit_test(test_report),
         cmocka_unit_test(test_arguments),

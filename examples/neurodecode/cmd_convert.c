@@ -1,4 +1,4 @@
-/* neurodecode convert: arrays between formats, recordings into a store, image embeddings into a bank. */
+/* neurodecode convert: arrays and continuous recordings between formats, trials into a store, image embeddings into a bank. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -39,12 +39,14 @@ static const option options[] = {
 
 static const char help[] = "Converts a file. OUT as .npz or .safetensors holds everything that is in IN, names and types kept; another OUT, or "
                            "--variable, takes one array as "
-                           "float32. A store holds recordings as float32 with image ids, channel "
+                           "float32. OUT as .edf, .bdf, .vhdr or .fif takes a continuous recording with its events. A store holds recordings as "
+                           "float32 with image ids, channel "
                            "names and timing; it is made in constant memory, so a recording of "
                            "any size goes through.\v"
                            "Examples:\n"
                            "  neurodecode convert checkpoint.pth weights.safetensors\n"
                            "  neurodecode convert features.npz features.npy --variable X\n"
+                           "  neurodecode convert task.bdf task_raw.fif\n"
                            "  neurodecode convert --store preprocessed_eeg_training.npy sub-01.safetensors --average \\\n"
                            "      --images image_metadata.npy --partition training\n"
                            "  neurodecode convert --bank image_embeddings/test_images clip.safetensors --suffix clip\n";
@@ -147,6 +149,44 @@ static int convert_bank(const values *v, const char *in, const char *out)
     return 0;
 }
 
+/* These formats hold continuous recordings. */
+static bool holds_signals(const char *path)
+{
+    return ends_with(path, ".edf") || ends_with(path, ".bdf") || ends_with(path, ".vhdr") || ends_with(path, ".fif");
+}
+
+/* A recording goes into a file of arrays too, where it is all that IN has. */
+static bool is_continuous(const char *in, const char *out)
+{
+    if (holds_signals(out)) return true;
+    json_t *about = holds_all(out) ? describe_file(in) : NULL;
+    const bool is = json_object_get(about, "recording") && json_array_size(json_object_get(about, "arrays")) == 0;
+    json_decref(about);
+    return is;
+}
+
+static int convert_signals(const values *v, const char *in, const char *out)
+{
+    nd_recording *r = NULL;
+    nd_recording_options o;
+    nd_recording_info about = { .size = sizeof about };
+    nd_recording_options_init(&o, sizeof o);
+    o.variable = v->brain.variable;
+    nd_status status = nd_recording_open(&r, in, &o);
+    if (status == ND_OK) status = nd_recording_save(r, out, show_progress, (void *)&v->all);
+    end_progress();
+    if (status == ND_OK) status = nd_recording_get_info(r, &about);
+    nd_recording_free(r);
+    if (status != ND_OK) return failed();
+    if (v->all.json)
+        print_json(json_pack("{s:s, s:I, s:I, s:f, s:I}", "out", out, "channels", (json_int_t)about.n_channels, "samples",
+                             (json_int_t)about.n_samples, "rate", about.rate, "events", (json_int_t)about.n_events));
+    else if (!v->all.quiet)
+        printf("%s: %zu channel%s x %llu sample%s at %g Hz, %zu event%s\n", out, about.n_channels, PLURAL(about.n_channels),
+               (unsigned long long)about.n_samples, PLURAL(about.n_samples), about.rate, about.n_events, PLURAL(about.n_events));
+    return 0;
+}
+
 /* Options that only recordings have ask for a store as well as --store does. */
 static bool is_recording(const values *v)
 {
@@ -158,10 +198,12 @@ static int run(const void *values_given, char *const *arguments)
 {
     const values *v = values_given;
     if (v->bank && is_recording(v)) return misused("convert: --bank does not go with the options of recordings");
-    int refusal = check_output("convert", arguments[1], v->bank || is_recording(v) ? "safetensors" : ANY_ARRAY, FILES(arguments[0], v->brain.images));
+    const char *extension = v->bank || is_recording(v) ? "safetensors" : holds_signals(arguments[1]) ? NULL : ANY_ARRAY;
+    int refusal = check_output("convert", arguments[1], extension, FILES(arguments[0], v->brain.images));
     if (refusal) return refusal;
     if (v->bank) return convert_bank(v, arguments[0], arguments[1]);
     if (is_recording(v)) return convert_recording(v, arguments[0], arguments[1]);
+    if (is_continuous(arguments[0], arguments[1])) return convert_signals(v, arguments[0], arguments[1]);
     if (holds_all(arguments[1]) && !v->brain.variable) return convert_all(v, arguments[0], arguments[1]);
     return convert_array(v, arguments[0], arguments[1]);
 }

@@ -106,29 +106,59 @@ static json_t *protocol_of(const values *v, const char *folder, const nd_dataset
     return p;
 }
 
-/* Ranks the image of each trial among the images of the bank. */
-static size_t *rank_trials(const values *v, const nd_dataset *d, const nd_bank *bank, const float *embeddings, size_t n)
+/* How much more like the second of two candidates than like the first a trial is, where there are two. */
+static nd_status score_pair(outcome *o, const nd_bank *bank, const float *embeddings, size_t dim, const size_t *trials, size_t n)
+{
+    float *pair = must(calloc(2 * dim, sizeof *pair));
+    nd_status status = nd_bank_get_vectors(bank, NULL, pair, 2 * dim);
+    for (size_t i = 0; status == ND_OK && i < n; i++) {
+        double score = 0;
+        for (size_t k = 0; k < dim; k++) score += (double)embeddings[i * dim + k] * ((double)pair[dim + k] - (double)pair[k]);
+        o->scores[trials ? trials[i] : i] = score;
+    }
+    free(pair);
+    return status;
+}
+
+/* Ranks the images of n trials among the images of the bank; `trials` says which of the outcome they are, NULL = all. */
+static bool rank_trials(const values *v, const nd_dataset *d, const nd_bank *bank, const float *embeddings, size_t dim, const size_t *trials,
+                        size_t n, outcome *o)
 {
     nd_retrieval *gallery = NULL;
-    nd_retrieval_options o;
+    nd_retrieval_options given;
     nd_trial trial = { .size = sizeof trial };
     size_t *ranks = must(calloc(n, sizeof *ranks)), *truth = must(calloc(n, sizeof *truth));
-    nd_retrieval_options_init(&o, sizeof o);
-    o.vectors = v->vectors;
-    o.centre_gallery = v->centre_gallery;
-    o.n_threads = (int32_t)v->all.threads;
-    nd_status status = nd_retrieval_create_for(&gallery, bank, NULL, &o);
+    nd_retrieval_options_init(&given, sizeof given);
+    given.vectors = v->vectors;
+    given.centre_gallery = v->centre_gallery;
+    given.n_threads = (int32_t)v->all.threads;
+    nd_status status = nd_retrieval_create_for(&gallery, bank, NULL, &given);
     for (size_t i = 0; status == ND_OK && i < n; i++) {
         status = nd_dataset_get_trial(d, i, &trial);
         if (status == ND_OK) status = nd_retrieval_find(gallery, trial.image, &truth[i]);
     }
     if (status == ND_OK) status = nd_retrieval_rank(gallery, embeddings, truth, n, ranks);
+    if (status == ND_OK && o->scores) status = score_pair(o, bank, embeddings, dim, trials, n);
+    for (size_t i = 0; status == ND_OK && i < n; i++) {
+        o->ranks[trials ? trials[i] : i] = ranks[i];
+        if (o->positive) o->positive[trials ? trials[i] : i] = truth[i] == 1;
+    }
     nd_retrieval_free(gallery);
     free(truth);
-    if (status == ND_OK) return ranks;
-    failed();
     free(ranks);
-    return NULL;
+    if (status != ND_OK) failed();
+    return status == ND_OK;
+}
+
+/* Room for what n trials will give among n_gallery candidates. */
+static void make_room(outcome *o, size_t n, size_t n_gallery)
+{
+    o->n = n;
+    o->n_gallery = n_gallery;
+    o->ranks = must(calloc(n + 1, sizeof *o->ranks));
+    if (n_gallery != 2) return;
+    o->scores = must(calloc(n + 1, sizeof *o->scores));
+    o->positive = must(calloc(n + 1, sizeof *o->positive));
 }
 
 /* The report of an outcome whose ranks are known. */
@@ -208,12 +238,9 @@ static bool run_model(const values *given, const char *folder, const char *path,
     float *embeddings = fits ? embed_trials(encoder, d, folder ? folder : v.brain.data, &v.all) : NULL;
     end_progress();
     *o = (outcome){ .name = path };
-    if (embeddings) {
-        o->n = trials_in(d);
-        o->n_gallery = images_in(bank);
-        o->ranks = rank_trials(&v, d, bank, embeddings, o->n);
-    }
-    bool done = o->ranks && finish(&v, folder, d, bank, &(maker){ info.kind, info.params, info.embed_dim, training }, o);
+    if (embeddings) make_room(o, trials_in(d), images_in(bank));
+    bool done = embeddings && rank_trials(&v, d, bank, embeddings, info.embed_dim, NULL, o->n, o) &&
+                finish(&v, folder, d, bank, &(maker){ info.kind, info.params, info.embed_dim, training }, o);
     free(embeddings);
     free(channels);
     json_decref(metadata);
@@ -244,11 +271,9 @@ static int32_t use_fold(const nd_fold *fold, void *user)
     if (status == ND_OK) status = nd_encoder_embed_dataset(fold->encoder, fold->held, embeddings, n, show_progress, (void *)&f->v->all);
     end_progress();
     if (status != ND_OK) failed();
-    size_t *ranks = status == ND_OK ? rank_trials(f->v, fold->held, projected ? projected : f->gallery, embeddings, fold->n_trials) : NULL;
-    for (size_t i = 0; ranks && i < fold->n_trials; i++) f->o->ranks[fold->trials[i]] = ranks[i];
     f->dim = info.embed_dim;
-    f->told = !ranks;
-    free(ranks);
+    f->told =
+        status != ND_OK || !rank_trials(f->v, fold->held, projected ? projected : f->gallery, embeddings, f->dim, fold->trials, fold->n_trials, f->o);
     free(embeddings);
     nd_bank_free(projected);
     return f->told;
@@ -295,9 +320,7 @@ static bool run_cross(const values *v, const char *folder, const char *which, ou
     *o = (outcome){ .name = which ? which : v->pictures.bank ? v->pictures.bank : v->pictures.suffix ? v->pictures.suffix : architecture };
     if (ready) {
         folds f = { .v = v, .gallery = gallery, .o = o };
-        o->n = trials_in(test);
-        o->n_gallery = images_in(gallery);
-        o->ranks = must(calloc(o->n + 1, sizeof *o->ranks));
+        make_room(o, trials_in(test), images_in(gallery));
         nd_status status = cross(&f, people ? d : test, people ? test : NULL, people ? bank : gallery);
         end_progress();
         if (status != ND_OK && !f.told) failed();
@@ -338,6 +361,8 @@ static int run(const void *values_given, char *const *arguments)
     if (status == 0 && v->ranks) status = write_ranks(v->ranks, o, n);
     for (size_t i = 0; i < n; i++) {
         free(o[i].ranks);
+        free(o[i].scores);
+        free(o[i].positive);
         json_decref(o[i].report);
     }
     return status;

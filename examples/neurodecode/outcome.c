@@ -14,6 +14,8 @@ json_t *report_of(const outcome *o, json_t *protocol, uint64_t seed)
         if (nd_metrics_to_json(o->ranks, o->n, o->n_gallery, text, seed, json, needed, NULL) == ND_OK) report = must(json_loads(json, 0, NULL));
     }
     if (!report) failed();
+    double auc;
+    if (report && o->scores && nd_metrics_auc(o->scores, o->positive, o->n, &auc) == ND_OK) json_object_set_new(report, "auc", json_real(auc));
     free(text);
     free(json);
     return report;
@@ -70,6 +72,7 @@ static void print_report(const outcome *o)
         printf("%s%s: %.2f %%", between, key, 100 * json_number_value(value));
         between = "  ";
     }
+    if (json_object_get(o->report, "auc")) printf("\n  area under the curve %.4f (chance 0.5)", get(o->report, "auc"));
     print_people(json_object_get(o->report, "subjects"));
     printf("\n\nProtocol\n");
     json_object_foreach(json_object_get(o->report, "protocol"), key, value)

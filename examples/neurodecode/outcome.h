@@ -8,6 +8,8 @@
 typedef struct outcome {
     const char *name;
     size_t *ranks, n, n_gallery;
+    double *scores;    /* of two candidates: how much more like the second than the first; or NULL */
+    int32_t *positive; /* whether the second is the true one */
     json_t *report; /* as nd_metrics_to_json() has it */
 } outcome;
 

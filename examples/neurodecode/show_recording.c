@@ -54,11 +54,22 @@ static void print_events(const char *title, json_t *events)
 static long long whole(const json_t *object, const char *key) { return (long long)json_integer_value(json_object_get(object, key)); }
 static double real(const json_t *object, const char *key) { return json_real_value(json_object_get(object, key)); }
 
+static void print_filters(const json_t *about)
+{
+    const bool low = json_object_get(about, "highpass"), high = json_object_get(about, "lowpass");
+    if (!low && !high) return;
+    printf("  filtered when it was recorded:");
+    if (low) printf(" from %g Hz", real(about, "highpass"));
+    if (high) printf(" up to %g Hz", real(about, "lowpass"));
+    putchar('\n');
+}
+
 void show_recording(json_t *about)
 {
     const json_t *channels = json_object_get(about, "channels");
     printf("Recording\n  %zu channels x %lld samples at %g Hz, %.1f s\n", json_array_size(channels), whole(about, "samples"), real(about, "rate"),
            real(about, "seconds"));
+    print_filters(about);
     print_channels(channels);
     print_events("Events", json_object_get(about, "events"));
 }

@@ -13,8 +13,9 @@ extern "C" {
  *  @brief A continuous signal, its channels and its events.
  *
  *  A recording never changes: operations make a new handle. Selecting channels, cropping and looking for events leave the samples where they are, in the
- *  file; re-referencing, filtering and resampling make a copy in memory, as double. Values are in volts, tesla or tesla per metre where the file says
- *  in which unit it holds them, otherwise as they stand. Samples count from 0, the first of the recording.
+ *  file; re-referencing, filtering and resampling make a copy, as double: of more than 16 MB in a temporary file in the folder TMPDIR (default `/var/tmp`),
+ *  which goes away with the handle. Values are in volts, tesla or tesla per metre where the file says in which unit it holds them, otherwise as they
+ *  stand. Samples count from 0, the first of the recording.
  *  @{ */
 
 /** @brief Channels x samples with events. */
@@ -96,8 +97,8 @@ typedef struct nd_epoch_options {
     size_t size;            /**< set by nd_epoch_options_init() */
     double start;           /**< seconds from the event, inclusive; default -0.2 */
     double end;             /**< seconds from the event, inclusive; default 1.0 */
-    double baseline_start;  /**< seconds, inclusive, of the samples before any are left out; NaN (default) = from the first sample of the trial */
-    double baseline_end;    /**< seconds, inclusive; default 0, NaN = to the last */
+    double baseline_start;  /**< seconds: the samples at or after it, before any are left out; NaN (default) = from the first sample of the trial */
+    double baseline_end;    /**< seconds: the samples at or before it; default 0, NaN = to the last */
     int32_t baseline;       /**< 0 = none, 1 = subtract the mean (default), 2 = subtract the mean and divide by the population standard deviation */
     int32_t decimate;       /**< keep every n-th sample, time 0 among them; default 1. Filter first */
     const char *events;     /**< which events become trials, "house=1 face=2" (the trial's image id is the name) or "1 2" (it is the number); NULL = all */
@@ -109,6 +110,8 @@ typedef struct nd_epoch_options {
     const char *flat;       /**< smallest peak-to-peak amplitude, likewise */
     int32_t subject;        /**< number of the person, 0 = unknown */
     int32_t n_threads;      /**< 0 = all this process may use */
+    int32_t session;        /**< number of the session, 0 = unknown */
+    int32_t run;            /**< number of the run, 0 = unknown */
 } nd_epoch_options;
 
 /** @brief What became of the events. */
@@ -137,8 +140,8 @@ ND_API nd_status nd_filter_options_init(nd_filter_options *options, size_t size)
 ND_API nd_status nd_epoch_options_init(nd_epoch_options *options, size_t size);
 
 /** @brief Opens EDF, EDF+, BDF, BrainVision (the header, `.vhdr`), FIF (raw, also in several files), a table with a column per channel (Muse, LSL; a column of
- *  times gives the rate), or a file of arrays such as the `raw_eeg_*.npy` of THINGS-EEG2. Samples stay in the file; of a gzipped one they are unpacked
- *  into memory. Annotations and markers become events; triggers are found by nd_recording_find_events().
+ *  times gives the rate), or a file of arrays such as the `raw_eeg_*.npy` of THINGS-EEG2. Samples stay in the file; those of a gzipped one
+ *  are unpacked once, into a copy. Annotations and markers become events; triggers are found by nd_recording_find_events().
  *  @return ::ND_ERR_IO, ::ND_ERR_FORMAT, ::ND_ERR_UNSUPPORTED, ... */
 ND_API nd_status nd_recording_open(nd_recording **recording, const char *path, const nd_recording_options *options);
 
@@ -149,6 +152,13 @@ ND_API nd_status nd_recording_create(nd_recording **recording, const double *dat
 
 /** @brief Frees the handle; NULL is allowed. */
 ND_API void nd_recording_free(nd_recording *recording);
+
+/** @brief Writes the recording with its events, whole or not at all, in the format of the extension of @p path: `.edf` (EDF+, 16 bits), `.bdf` (24 bits), `.vhdr`
+ *  (BrainVision, float32, with `.eeg` and `.vmrk` beside it), `.fif` (float32, in parts of 2 GB), `.npz` or `.safetensors` (float64). Triggers without a
+ *  text are written as their number. EDF and BDF store each channel in steps of its range; BrainVision and EDF have no place for types of
+ *  channels but those that names tell.
+ *  @return ::ND_ERR_UNSUPPORTED for what the format cannot hold; ::ND_ERR_IO; ::ND_ERR_NUMERIC; ::ND_ERR_CANCELLED. */
+ND_API nd_status nd_recording_save(const nd_recording *recording, const char *path, nd_progress_fn progress, void *user);
 
 /** @brief Describes the recording. @param recording the handle @param info its `size` must be set. */
 ND_API nd_status nd_recording_get_info(const nd_recording *recording, nd_recording_info *info);
@@ -197,11 +207,17 @@ ND_API nd_status nd_recording_notch(nd_recording **recording, const nd_recording
  *  span. Arithmetic of `mne.io.Raw.resample`. */
 ND_API nd_status nd_recording_resample(nd_recording **recording, const nd_recording *source, double rate, nd_progress_fn progress, void *user);
 
+/** @brief Changes the rate by a low-pass that goes along with the samples (Kaiser window, 20 times the larger of the two whole numbers whose ratio the rates have):
+ *  faster than nd_recording_resample() and without its reach over the whole recording; less sharp. Triggers and events as there. Arithmetic of
+ *  `scipy.signal.resample_poly`, zeros beyond the ends.
+ *  @return ::ND_ERR_ARGUMENT for rates whose ratio is not one of whole numbers up to 10000; ::ND_ERR_CANCELLED. */
+ND_API nd_status nd_recording_resample_polyphase(nd_recording **recording, const nd_recording *source, double rate, nd_progress_fn progress, void *user);
+
 /** @brief Cuts trials out of the recording, one for each event, in the order of the events. Windows include both ends, as in MNE.
  *  @param dataset receives the trials
  *  @param source the recording
  *  @param options NULL = defaults
- *  @param report receives what became of the events, its `size` must be set; may be NULL
+ *  @param report receives what became of the events, also where none is left; its `size` must be set; may be NULL
  *  @param progress may be NULL @param user for @p progress
  *  @return ::ND_ERR_ARGUMENT where no event is left, ::ND_ERR_NUMERIC, ::ND_ERR_CANCELLED, ... */
 ND_API nd_status nd_recording_epoch(nd_dataset **dataset, const nd_recording *source, const nd_epoch_options *options, nd_epoch_report *report,

@@ -115,6 +115,12 @@ ND_API nd_status nd_metrics_top_k(const size_t *ranks, size_t n_ranks, size_t n_
  *  @param expected receives the expectation; may be NULL @param sampled receives the mean over the draws; may be NULL */
 ND_API nd_status nd_metrics_k_way(const size_t *ranks, size_t n_ranks, size_t n_gallery, size_t k, uint32_t n_draws, uint64_t seed, double *expected, double *sampled);
 
+/** @brief Area under the receiver operating characteristic of two classes: the probability that a positive trial scores higher than a negative one, equal scores counting
+ *  half. Does not depend on a threshold, nor on how many trials each class has; chance 0.5.
+ *  @param scores finite @param positive other than 0 for trials of the positive class @param n trials @param auc receives it
+ *  @return ::ND_ERR_ARGUMENT unless there are trials of both classes; ::ND_ERR_NUMERIC. */
+ND_API nd_status nd_metrics_auc(const double *scores, const int32_t *positive, size_t n, double *auc);
+
 /** @brief Compares the top-k hits of two models on the same queries. @param first ranks of one model @param second ranks of the other @param n_ranks queries @param k hits are ranks up to k
  *  @param n_resamples 0 = 10,000 @param seed of the bootstrap @param comparison its `size` must be set */
 ND_API nd_status nd_metrics_compare(const size_t *first, const size_t *second, size_t n_ranks, size_t k, uint32_t n_resamples, uint64_t seed, nd_comparison *comparison);

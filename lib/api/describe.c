@@ -87,6 +87,8 @@ static nd_status describe_signals(json_t *about, const signals *s)
     TRY(ndi_json_set(recording, "rate", json_real(s->rate)));
     TRY(ndi_json_set(recording, "samples", json_integer((json_int_t)s->n_samples)));
     TRY(ndi_json_set(recording, "seconds", json_real((double)s->n_samples / s->rate)));
+    if (s->highpass > 0 && isfinite(s->highpass)) TRY(ndi_json_set(recording, "highpass", json_real(s->highpass)));
+    if (s->lowpass > 0 && isfinite(s->lowpass)) TRY(ndi_json_set(recording, "lowpass", json_real(s->lowpass)));
     json_t *channels = json_array();
     TRY(ndi_json_set(recording, "channels", channels));
     for (size_t i = 0; i < s->n_channels; i++) TRY(describe_channel(channels, s->channels[i].name, s->channels[i].type, s->channels[i].unit));

@@ -93,6 +93,13 @@ nd_status nd_recording_get_data(const nd_recording *recording, uint64_t first, s
     return ndi_recording_read(recording, first, count, data);
 }
 
+nd_status nd_recording_save(const nd_recording *recording, const char *path, nd_progress_fn fn, void *user)
+{
+    REQUIRE(recording);
+    REQUIRE(path);
+    return ndi_recording_save(recording, path, fn, user);
+}
+
 /* What every operation begins with. */
 #define REQUIRE_HANDLES(recording, source) \
     do { \
@@ -158,6 +165,12 @@ nd_status nd_recording_resample(nd_recording **recording, const nd_recording *so
     return ndi_recording_resample(recording, source, rate, fn, user);
 }
 
+nd_status nd_recording_resample_polyphase(nd_recording **recording, const nd_recording *source, double rate, nd_progress_fn fn, void *user)
+{
+    REQUIRE_HANDLES(recording, source);
+    return ndi_recording_resample_polyphase(recording, source, rate, fn, user);
+}
+
 nd_status nd_recording_epoch(nd_dataset **dataset, const nd_recording *source, const nd_epoch_options *options, nd_epoch_report *report,
                              nd_progress_fn fn, void *user)
 {
@@ -166,7 +179,11 @@ nd_status nd_recording_epoch(nd_dataset **dataset, const nd_recording *source, c
     REQUIRE_HANDLES(dataset, source);
     TRY(ndi_options_in(&o, sizeof o, options, "nd_epoch_options"));
     nd_status status = ndi_recording_epoch(dataset, source, &o, &known, fn, user);
-    if (status != ND_OK || !report) return status;
+    if (!report) return status;
+    if (status != ND_OK) {
+        if (known.n_events) (void)ndi_struct_out(report, &known, sizeof known, "nd_epoch_report");
+        return status;
+    }
     status = ndi_struct_out(report, &known, sizeof known, "nd_epoch_report");
     if (status != ND_OK) nd_dataset_free(*dataset);
     if (status != ND_OK) *dataset = NULL;

@@ -125,6 +125,14 @@ nd_status nd_metrics_k_way(const size_t *ranks, size_t n_ranks, size_t n_gallery
     return ndi_metrics_k_way(ranks, n_ranks, n_gallery, k, n_draws, seed, expected, sampled);
 }
 
+nd_status nd_metrics_auc(const double *scores, const int32_t *positive, size_t n, double *auc)
+{
+    REQUIRE(scores);
+    REQUIRE(positive);
+    REQUIRE(auc);
+    return ndi_metrics_auc(scores, positive, n, auc);
+}
+
 nd_status nd_metrics_compare(const size_t *first, const size_t *second, size_t n_ranks, size_t k, uint32_t n_resamples, uint64_t seed,
                              nd_comparison *comparison)
 {

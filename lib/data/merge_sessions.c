@@ -114,26 +114,26 @@ static nd_status fit_per_time(const session_trials *t, double *sum)
 {
     const size_t p = t->n_channels, n = t->n_samples;
     size_t n_images = 0;
-    size_t *begin = NULL, *rows = NULL, most = 0, present = 0;
+    size_t *begin = NULL, *members = NULL, most = 0, present = 0;
     float *x = NULL;
     double *z = NULL;
     nd_status status;
     for (size_t i = 0; i < t->n_trials; i++) n_images = (size_t)t->image[i] < n_images ? n_images : (size_t)t->image[i] + 1;
     GO(NEW(begin, n_images + 2));
-    GO(NEW(rows, t->n_trials));
+    GO(NEW(members, t->n_trials));
     for (size_t i = 0; i < t->n_trials; i++) begin[t->image[i] + 2]++;
     for (size_t k = 0; k < n_images; k++) {
         most = begin[k + 2] > most ? begin[k + 2] : most;
         present += begin[k + 2] > 0;
         begin[k + 2] += begin[k + 1];
     }
-    for (size_t i = 0; i < t->n_trials; i++) rows[begin[t->image[i] + 1]++] = i;
+    for (size_t i = 0; i < t->n_trials; i++) members[begin[t->image[i] + 1]++] = i;
     if (most < 2) GO(ndi_fail(ND_ERR_ARGUMENT, "things-eeg2: per_time=1 takes two repetitions in a session"));
     GO(NEW(x, most * p * n));
     GO(NEW(z, p * most + ndi_shrunk_scratch(p, most)));
     for (size_t k = 0; k < n_images; k++) {
         const size_t count = begin[k + 1] - begin[k];
-        for (size_t i = 0; i < count; i++) GO(ndi_array_read_f32(t->data, rows[begin[k] + i] * p * n, p * n, x + i * p * n));
+        for (size_t i = 0; i < count; i++) GO(ndi_array_read_f32(t->data, members[begin[k] + i] * p * n, p * n, x + i * p * n));
         for (size_t at = 0; count && at < n; at++) {
             for (size_t c = 0; c < p; c++)
                 for (size_t i = 0; i < count; i++) z[c * count + i] = (double)x[(i * p + c) * n + at];
@@ -142,7 +142,7 @@ static nd_status fit_per_time(const session_trials *t, double *sum)
     }
 done:
     ndi_free(begin);
-    ndi_free(rows);
+    ndi_free(members);
     ndi_free(x);
     ndi_free(z);
     return status;
@@ -211,14 +211,14 @@ static void make_task(void *context, size_t task, size_t worker)
     }
 }
 
-static nd_status make_rows(void *context, size_t first, size_t count, void *rows)
+static nd_status make_rows(void *context, size_t first, size_t count, void *trials)
 {
     merger *m = context;
     const size_t row_bytes = m->plan->n_channels * m->plan->n_samples * m->element_size;
     for (size_t done = 0, n; done < count; done += n) {
         n = count - done < (size_t)BATCH ? count - done : (size_t)BATCH;
         m->first = first + done;
-        m->to = (char *)rows + done * row_bytes;
+        m->to = (char *)trials + done * row_bytes;
         ndi_pool_run(m->workers, n, make_task, m);
         for (size_t i = 0; i < n; i++) CHECK(m->failed[i] == ND_OK, m->failed[i], "%s: the trials of a session cannot be read", m->plan->trials[0]);
     }

@@ -182,11 +182,11 @@ static nd_status make_stretch(session *s, size_t first, size_t most, float *to)
     return check_finite(s, n_chunks);
 }
 
-static nd_status make_trials(void *context, size_t first, size_t count, void *rows)
+static nd_status make_trials(void *context, size_t first, size_t count, void *trials)
 {
     session *s = context;
     for (size_t done = 0; done < count; done += s->count)
-        TRY(make_stretch(s, first + done, count - done, (float *)rows + done * s->plan->n_channels * s->n_kept));
+        TRY(make_stretch(s, first + done, count - done, (float *)trials + done * s->plan->n_channels * s->n_kept));
     return ndi_progress_at(&s->report, first + count);
 }
 

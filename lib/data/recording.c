@@ -5,8 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { BLOCK_SAMPLES = 1 << 14 };
-
 const nd_recording_options ndi_recording_defaults = { .size = sizeof(nd_recording_options) };
 
 const channel *ndi_recording_channel(const nd_recording *r, size_t index) { return &r->from->s.channels[r->channels[index]]; }
@@ -41,7 +39,7 @@ void ndi_origin_free(origin *s)
 {
     if (!s || atomic_fetch_sub_explicit(&s->refs, 1, memory_order_acq_rel) != 1) return;
     ndi_content_free(s->file);
-    ndi_free(s->samples);
+    ndi_rows_free(s->samples);
     ndi_arena_free(&s->memory);
     ndi_free(s);
 }
@@ -66,10 +64,9 @@ nd_status ndi_origin_of_content(origin **s, content *c, const signals *about, co
     return ND_OK;
 }
 
-static nd_status read_memory(const signals *s, const size_t *chosen, size_t n_chosen, uint64_t first, size_t count, double *numbers)
+static nd_status read_rows(const signals *s, const size_t *chosen, size_t n_chosen, uint64_t first, size_t count, double *numbers)
 {
-    const double *samples = s->reader;
-    for (size_t k = 0; k < n_chosen; k++) memcpy(numbers + k * count, samples + chosen[k] * s->n_samples + first, count * sizeof *numbers);
+    for (size_t k = 0; k < n_chosen; k++) TRY(ndi_rows_read(s->reader, chosen[k], first, count, numbers + k * count));
     return ND_OK;
 }
 
@@ -98,18 +95,17 @@ static nd_status copy_channels(origin *s, const nd_recording *like)
     return ND_OK;
 }
 
-nd_status ndi_origin_in_memory(origin **out, const nd_recording *like, size_t n_channels, size_t n_samples, double rate)
+nd_status ndi_origin_of_rows(origin **out, const nd_recording *like, size_t n_channels, uint64_t n_samples, double rate)
 {
-    size_t n, bytes;
+    size_t bytes;
     origin *s;
-    CHECK(n_channels > 0 && n_samples > 0, ND_ERR_ARGUMENT, "recording: got %zu channels x %zu samples, expected at least one of each", n_channels,
-          n_samples);
-    CHECK(ndi_mul(n_channels, n_samples, &n) && ndi_mul(n_channels, sizeof(channel), &bytes), ND_ERR_MEMORY,
-          "recording: %zu channels x %zu samples are too many", n_channels, n_samples);
+    CHECK(n_channels > 0 && n_samples > 0, ND_ERR_ARGUMENT, "recording: got %zu channels x %llu samples, expected at least one of each", n_channels,
+          (unsigned long long)n_samples);
+    CHECK(ndi_mul(n_channels, sizeof(channel), &bytes), ND_ERR_MEMORY, "recording: %zu channels are too many", n_channels);
     TRY(new_origin(&s));
-    nd_status status = NEW(s->samples, n);
+    nd_status status = ndi_prefix(ndi_rows_create(&s->samples, n_channels, n_samples), "recording");
     s->format = "memory";
-    s->s = (signals){ .n_channels = n_channels, .n_samples = n_samples, .rate = rate, .concurrent = true, .reader = s->samples, .read = read_memory };
+    s->s = (signals){ .n_channels = n_channels, .n_samples = n_samples, .rate = rate, .concurrent = true, .reader = s->samples, .read = read_rows };
     s->s.channels = ndi_arena_alloc(&s->memory, bytes);
     if (status == ND_OK && !s->s.channels) status = ndi_fail(ND_ERR_MEMORY, "recording: out of memory for %zu channels", n_channels);
     if (status == ND_OK) status = copy_channels(s, like);
@@ -217,26 +213,19 @@ nd_status ndi_recording_replace(nd_recording **out, const nd_recording *like, or
     return ND_OK;
 }
 
-/* Block by block, so that besides the copy there is only one block in memory. */
-static nd_status fill_rows(const nd_recording *r, double *rows, double *block, progress *report)
-{
-    for (uint64_t first = 0, n; first < r->n_samples; first += n) {
-        n = r->n_samples - first < (uint64_t)BLOCK_SAMPLES ? r->n_samples - first : (uint64_t)BLOCK_SAMPLES;
-        TRY(ndi_recording_read(r, first, (size_t)n, block));
-        for (size_t k = 0; k < r->n_channels; k++) memcpy(rows + k * r->n_samples + first, block + k * n, (size_t)n * sizeof *rows);
-        if (report) TRY(ndi_progress_at(report, first + n));
-    }
-    return ND_OK;
-}
-
-nd_status ndi_recording_copy_samples(origin **out, const nd_recording *r, progress *report)
+nd_status ndi_recording_copy_samples(origin **out, const nd_recording *r, ndi_block_fn change, void *context, progress *report)
 {
     origin *s;
     double *block;
-    CHECK(r->n_samples <= SIZE_MAX / sizeof(double), ND_ERR_MEMORY, "recording: %llu samples are too many", (unsigned long long)r->n_samples);
-    TRY(ndi_origin_in_memory(&s, r, r->n_channels, (size_t)r->n_samples, ndi_recording_rate(r)));
-    nd_status status = NEW(block, r->n_channels * BLOCK_SAMPLES);
-    if (status == ND_OK) status = fill_rows(r, s->samples, block, report);
+    TRY(ndi_origin_of_rows(&s, r, r->n_channels, r->n_samples, ndi_recording_rate(r)));
+    nd_status status = NEW(block, r->n_channels * NDI_BLOCK_SAMPLES);
+    for (uint64_t first = 0, n; first < r->n_samples && status == ND_OK; first += n) {
+        n = r->n_samples - first < (uint64_t)NDI_BLOCK_SAMPLES ? r->n_samples - first : (uint64_t)NDI_BLOCK_SAMPLES;
+        status = ndi_recording_read(r, first, (size_t)n, block);
+        if (status == ND_OK && change) change(context, block, (size_t)n);
+        for (size_t k = 0; k < r->n_channels && status == ND_OK; k++) status = ndi_rows_write(s->samples, k, first, (size_t)n, block + k * n);
+        if (status == ND_OK && report) status = ndi_progress_at(report, first + n);
+    }
     ndi_free(block);
     if (status != ND_OK) {
         ndi_origin_free(s);

@@ -6,15 +6,16 @@
 
 #include "base/log.h"
 #include "base/pool.h"
+#include "io/rows.h"
 #include "io/signals.h"
 #include "neurodecode/recording.h"
 
 /* Where samples come from. Immutable once a recording holds it; read concurrently. */
 typedef struct origin {
     atomic_size_t refs;
-    content *file;   /* or NULL */
-    double *samples; /* in memory, channels x samples, or NULL */
-    arena memory;    /* of names */
+    content *file; /* or NULL */
+    rows *samples; /* of its own, one row for each channel, or NULL */
+    arena memory;  /* of names */
     signals s;
     const char *format;
 } origin;
@@ -55,14 +56,19 @@ nd_status ndi_recording_read_some(const nd_recording *r, const size_t *chosen, s
 nd_status ndi_origin_of_content(origin **s, content *c, const signals *about, const char *format); /* takes the content, also on failure */
 
 /* Room for n_samples of the channels of a recording, or of n_channels without names where it is NULL. */
-nd_status ndi_origin_in_memory(origin **s, const nd_recording *like, size_t n_channels, size_t n_samples, double rate);
+nd_status ndi_origin_of_rows(origin **s, const nd_recording *like, size_t n_channels, uint64_t n_samples, double rate);
 void ndi_origin_free(origin *s);
 
 nd_status ndi_recording_of_source(nd_recording **r, origin *s); /* all of it, with its events; takes the source, also on failure */
 nd_status ndi_recording_derive(nd_recording **r,
                                const nd_recording *source); /* the same view with the same marks, to be changed before anybody sees it */
 nd_status ndi_recording_replace(nd_recording **r, const nd_recording *like, origin *s); /* the marks of `like` over new samples; takes the origin */
-nd_status ndi_recording_copy_samples(origin **s, const nd_recording *r, progress *report); /* into memory; progress in samples */
+
+enum { NDI_BLOCK_SAMPLES = 1 << 14 };
+
+/* All samples to rows of their own, block by block. `change` (may be NULL) is given each block, channels x n <= NDI_BLOCK_SAMPLES, before it is written. Progress in samples. */
+typedef void (*ndi_block_fn)(void *context, double *block, size_t n);
+nd_status ndi_recording_copy_samples(origin **s, const nd_recording *r, ndi_block_fn change, void *context, progress *report);
 void ndi_recording_free(nd_recording *r);
 
 /* Takes out all marks but those of bad spans and makes room for n more. */
@@ -83,6 +89,8 @@ nd_status ndi_recording_rereference(nd_recording **r, const nd_recording *source
 nd_status ndi_recording_filter(nd_recording **r, const nd_recording *source, const nd_filter_options *o, nd_progress_fn fn, void *user);
 nd_status ndi_recording_notch(nd_recording **r, const nd_recording *source, const double *frequencies, size_t n, nd_progress_fn fn, void *user);
 nd_status ndi_recording_resample(nd_recording **r, const nd_recording *source, double rate, nd_progress_fn fn, void *user);
+nd_status ndi_recording_resample_polyphase(nd_recording **r, const nd_recording *source, double rate, nd_progress_fn fn, void *user);
+nd_status ndi_recording_save(const nd_recording *r, const char *path, nd_progress_fn fn, void *user);
 nd_status ndi_recording_epoch(nd_dataset **d, const nd_recording *source, const nd_epoch_options *o, nd_epoch_report *report, nd_progress_fn fn,
                               void *user);
 

@@ -130,6 +130,8 @@ static nd_status collect(cutter *k, size_t count)
         if (what->fate != FATE_KEPT) continue;
         memmove(k->s->owned + k->n_kept * trial_size(k), k->s->owned + (k->begun + i) * trial_size(k), trial_size(k) * sizeof(float));
         k->s->image[k->n_kept] = (uint32_t)k->events.items[k->begun + i].image;
+        k->s->session[k->n_kept] = k->o->session;
+        k->s->run[k->n_kept] = k->o->run;
         k->s->subject[k->n_kept++] = k->o->subject;
     }
     return ND_OK;
@@ -155,6 +157,17 @@ static nd_status cut_all(cutter *k, nd_progress_fn fn, void *user)
 
 /* ---- what the options say ---- */
 
+/* The first sample (from the event) at or after a time, the last one at or before it; compared as times, so that -0.1 finds the sample of -0.1. */
+static double sample_from(double time, double rate)
+{
+    double k = ceil(time * rate);
+    while ((k - 1) / rate >= time) k--;
+    while (k / rate < time) k++;
+    return k;
+}
+
+static double sample_to(double time, double rate) { return -sample_from(-time, rate); }
+
 static nd_status plan_window(cutter *k)
 {
     const nd_epoch_options *o = k->o;
@@ -170,8 +183,10 @@ static nd_status plan_window(cutter *k)
     k->thin_first = (size_t)to_zero;
     CHECK(k->thin_first < k->n, ND_ERR_ARGUMENT, "epochs: decimate %d leaves nothing of %zu samples", (int)o->decimate, k->n);
     if (!o->baseline) return ND_OK;
-    const double from = isnan(o->baseline_start) ? first : rint(o->baseline_start * rate),
-                 to = isnan(o->baseline_end) ? last : rint(o->baseline_end * rate);
+    CHECK(!(fabs(o->baseline_start) > 1e9) && !(fabs(o->baseline_end) > 1e9), ND_ERR_ARGUMENT, "epochs: baseline from %g to %g s", o->baseline_start,
+          o->baseline_end);
+    const double from = isnan(o->baseline_start) ? first : sample_from(o->baseline_start, rate),
+                 to = isnan(o->baseline_end) ? last : sample_to(o->baseline_end, rate);
     CHECK(from >= first && to <= last && from <= to, ND_ERR_ARGUMENT, "epochs: baseline from %g to %g s, expected a part of %g to %g s", from / rate,
           to / rate, first / rate, last / rate);
     k->base_first = (size_t)(from - first);

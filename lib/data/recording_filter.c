@@ -1,86 +1,25 @@
-/* Filters and resampling of recordings: the samples are copied into memory, then each channel is worked on from end to end by one worker. */
+/* Filters of recordings: the samples are copied to rows of their own, then each channel is worked on from end to end. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "data/recording.h"
+#include "data/recording_rows.h"
 #include "math/filter.h"
-#include "math/resample.h"
 
 enum { MAX_NOTCHES = 64 };
 
 const nd_filter_options ndi_filter_defaults = { .size = sizeof(nd_filter_options), .kind = ND_FILTER_FIR, .order = 4 };
 
-/* Work on the channels of a copy, some at a time so that the caller hears of it and can stop it. */
-typedef struct work {
-    const nd_recording *r;
-    origin *from, *to; /* the same for work in place */
-    const sections *iir;
-    const fir *response;
-    const resampler *resample;
-    double *scratch; /* n_scratch for each worker */
-    size_t n_scratch, first;
-    pool *p;
-} work;
-
-/* y_i = the first value other than 0 of its span of the old samples. */
-static void resample_trigger(const double *x, size_t n, double *y, size_t m)
+static void apply_fir(const void *plan, double *x, size_t n, double *y, double *scratch)
 {
-    const double ratio = (double)m / (double)n;
-    for (size_t i = 0; i < m; i++) {
-        size_t from = (size_t)((double)i / ratio), stop = i + 1 < m ? (size_t)((double)(i + 1) / ratio) : n;
-        if (from > n - 1) from = n - 1;
-        if (i + 1 < m && stop > n - 1) stop = n - 1;
-        y[i] = x[from];
-        for (size_t k = from; k < stop && y[i] == 0; k++) y[i] = x[k];
-    }
+    (void)y;
+    ndi_fir_apply(plan, x, n, scratch);
 }
 
-static void channel_task(void *context, size_t task, size_t worker)
+static void apply_sections(const void *plan, double *x, size_t n, double *y, double *scratch)
 {
-    const work *w = context;
-    const size_t c = w->first + task, n = (size_t)w->from->s.n_samples, m = (size_t)w->to->s.n_samples;
-    double *x = w->from->samples + c * n, *y = w->to->samples + c * m, *scratch = w->scratch + worker * w->n_scratch;
-    if (w->resample && strcmp(ndi_recording_channel(w->r, c)->type, "stim") == 0)
-        resample_trigger(x, n, y, m);
-    else if (w->resample)
-        ndi_resample(w->resample, x, y, scratch);
-    else if (!ndi_recording_is_signal(w->r, c))
-        return;
-    else if (w->iir)
-        ndi_sections_apply(w->iir, x, n, scratch);
-    else
-        ndi_fir_apply(w->response, x, n, scratch);
-}
-
-static nd_status run(work *w, int32_t n_threads, progress *report)
-{
-    TRY(ndi_pool_create(&w->p, n_threads));
-    const size_t n_workers = ndi_pool_threads(w->p), n = w->r->n_channels;
-    nd_status status = NEW(w->scratch, n_workers * w->n_scratch);
-    for (size_t count; w->first < n && status == ND_OK; w->first += count) {
-        count = n - w->first < n_workers ? n - w->first : n_workers;
-        ndi_pool_run(w->p, count, channel_task, w);
-        status = ndi_progress_at(report, w->first + count);
-    }
-    ndi_free(w->scratch);
-    ndi_pool_free(w->p);
-    return status;
-}
-
-/* ---- filters ---- */
-
-static nd_status filter(nd_recording **out, work *w, int32_t n_threads, nd_progress_fn fn, void *user)
-{
-    progress report;
-    ndi_progress_begin(&report, fn, user, "read", "samples", 0, w->r->n_samples);
-    TRY(ndi_recording_copy_samples(&w->from, w->r, &report));
-    w->to = w->from;
-    ndi_progress_begin(&report, fn, user, "filter", "channels", 0, w->r->n_channels);
-    nd_status status = run(w, n_threads, &report);
-    if (status == ND_OK) return ndi_recording_replace(out, w->r, w->from);
-    ndi_origin_free(w->from);
-    return status;
+    (void)y;
+    ndi_sections_apply(plan, x, n, scratch);
 }
 
 static nd_status filter_fir(nd_recording **out, const nd_recording *from, const double *frequency, const int32_t *gain, size_t n, int32_t n_threads,
@@ -88,8 +27,10 @@ static nd_status filter_fir(nd_recording **out, const nd_recording *from, const 
 {
     fir *f;
     TRY(ndi_fir_create(&f, frequency, gain, n));
-    nd_status status =
-        filter(out, &(work){ .r = from, .response = f, .n_scratch = ndi_fir_scratch(f, (size_t)from->n_samples) }, n_threads, fn, user);
+    const row_work w = {
+        .stage = "filter", .apply = apply_fir, .plan = f, .n_scratch = ndi_fir_scratch(f, (size_t)from->n_samples), .n_threads = n_threads
+    };
+    nd_status status = ndi_recording_change_rows(out, from, &w, fn, user);
     ndi_fir_free(f);
     return status;
 }
@@ -129,7 +70,10 @@ static nd_status filter_butterworth(nd_recording **out, const nd_recording *from
     TRY(ndi_butterworth(&f, o->order, o->low / rate, o->high / rate));
     CHECK(from->n_samples > f.edge, ND_ERR_ARGUMENT, "filter: %llu samples, expected more than %zu for this order",
           (unsigned long long)from->n_samples, f.edge);
-    return filter(out, &(work){ .r = from, .iir = &f, .n_scratch = (size_t)from->n_samples + 2 * f.edge }, o->n_threads, fn, user);
+    const row_work w = {
+        .stage = "filter", .apply = apply_sections, .plan = &f, .n_scratch = (size_t)from->n_samples + 2 * f.edge, .n_threads = o->n_threads
+    };
+    return ndi_recording_change_rows(out, from, &w, fn, user);
 }
 
 nd_status ndi_recording_filter(nd_recording **out, const nd_recording *from, const nd_filter_options *o, nd_progress_fn fn, void *user)
@@ -170,47 +114,4 @@ nd_status ndi_recording_notch(nd_recording **out, const nd_recording *from, cons
     frequency[k] = 0.5;
     gain[k++] = 1;
     return filter_fir(out, from, frequency, gain, k, 0, fn, user);
-}
-
-/* ---- resampling ---- */
-
-static void move_marks(nd_recording *r, double ratio)
-{
-    for (size_t i = 0; i < r->n_marks; i++) {
-        const double sample = rint((double)r->marks[i].sample * ratio), last = (double)r->n_samples - 1;
-        r->marks[i].sample = (uint64_t)(sample < last ? sample : last);
-        r->marks[i].duration = (uint64_t)rint((double)r->marks[i].duration * ratio);
-    }
-}
-
-static nd_status resample(nd_recording **out, work *w, double rate, progress *report)
-{
-    const nd_recording *r = w->r;
-    ndi_progress_begin(report, report->fn, report->user, "read", "samples", 0, r->n_samples);
-    TRY(ndi_recording_copy_samples(&w->from, r, report));
-    nd_status status = ndi_origin_in_memory(&w->to, r, r->n_channels, ndi_resampler_length(w->resample), rate);
-    if (status == ND_OK) {
-        ndi_progress_begin(report, report->fn, report->user, "resample", "channels", 0, r->n_channels);
-        status = run(w, 0, report);
-        if (status == ND_OK)
-            status = ndi_recording_replace(out, r, w->to);
-        else
-            ndi_origin_free(w->to);
-    }
-    ndi_origin_free(w->from);
-    return status;
-}
-
-nd_status ndi_recording_resample(nd_recording **out, const nd_recording *from, double rate, nd_progress_fn fn, void *user)
-{
-    CHECK(rate > 0 && isfinite(rate), ND_ERR_ARGUMENT, "resample: rate %g, expected more than 0", rate);
-    const double ratio = rate / ndi_recording_rate(from);
-    progress report = { .fn = fn, .user = user };
-    resampler *plan;
-    if (ratio == 1) return ndi_recording_derive(out, from);
-    TRY(ndi_resampler_create(&plan, (size_t)from->n_samples, ratio, PADDING_REFLECT));
-    nd_status status = resample(out, &(work){ .r = from, .resample = plan, .n_scratch = ndi_resampler_scratch(plan) }, rate, &report);
-    if (status == ND_OK) move_marks(*out, ratio);
-    ndi_resampler_free(plan);
-    return status;
 }

@@ -162,6 +162,46 @@ static nd_status take_out_times(opening *m)
     return status;
 }
 
+static nd_status set_units(opening *m)
+{
+    const texts *t = ndi_content_texts(m->c, "ch_units");
+    for (size_t i = 0; t && t->n == m->s->n_channels && i < t->n; i++)
+        TRY(ndi_channel_unit(m->c, &m->s->channels[i], t->items[i], strlen(t->items[i])));
+    return ND_OK;
+}
+
+/* One number for each event. */
+static nd_status read_event_numbers(const opening *m, const char *name, double most, size_t n, double *to)
+{
+    const array *a;
+    TRY(ndi_content_pick(m->c, name, &a));
+    CHECK(a->n == n, ND_ERR_FORMAT, "%s: array '%s' has %zu entries, expected one for each of %zu events", m->path, name, a->n, n);
+    TRY(ndi_array_read_f64(a, 0, n, to));
+    for (size_t i = 0; i < n; i++)
+        CHECK(fabs(to[i]) <= most && to[i] == floor(to[i]), ND_ERR_FORMAT, "%s: array '%s': entry %zu is %g, expected a whole number up to %g",
+              m->path, name, i, to[i], most);
+    return ND_OK;
+}
+
+/* As ndi_recording_save() writes them. */
+static nd_status add_events(opening *m)
+{
+    static const double most[3] = { 9e15, 9e15, INT32_MAX };
+    static const char *const names[3] = { "event_samples", "event_durations", "event_codes" };
+    const texts *t = ndi_content_texts(m->c, "event_texts");
+    const array *a = ndi_content_array(m->c, names[0]);
+    double *numbers;
+    if (!a || !t || t->n != a->n) return ND_OK;
+    TRY(NEW(numbers, 3 * t->n));
+    nd_status status = ND_OK;
+    for (size_t k = 0; k < 3 && status == ND_OK; k++) status = read_event_numbers(m, names[k], most[k], t->n, numbers + k * t->n);
+    for (size_t i = 0; i < t->n && status == ND_OK; i++)
+        status = ndi_signals_add_event(m->s, m->c, (uint64_t)fabs(numbers[i]), (uint64_t)fabs(numbers[t->n + i]), (int32_t)numbers[2 * t->n + i],
+                                       t->items[i], strlen(t->items[i]));
+    ndi_free(numbers);
+    return status;
+}
+
 static nd_status set_rate(opening *m)
 {
     const array *a = ndi_content_array(m->c, "sfreq");
@@ -211,6 +251,8 @@ static nd_status describe(opening *m)
         TRY(name_channels(m, names));
         TRY(set_rate(m));
         TRY(set_types(m));
+        TRY(set_units(m));
+        TRY(add_events(m));
         TRY(ndi_signals_settle(m->s, m->c, m->path));
     }
     if (m->o->bids) TRY(ndi_bids_apply(m->c, m->s, m->path));
@@ -218,11 +260,11 @@ static nd_status describe(opening *m)
     return apply_unit(m->c, m->s, m->o->unit);
 }
 
-/* Samples of a packed file can only be unpacked forwards: they go to memory. */
+/* Samples of a packed file can only be unpacked forwards, once. */
 static nd_status load_packed(nd_recording **out, nd_recording *r, const char *format)
 {
     origin *s;
-    nd_status status = ndi_recording_copy_samples(&s, r, NULL);
+    nd_status status = ndi_recording_copy_samples(&s, r, NULL, NULL, NULL);
     if (status == ND_OK) {
         s->format = format;
         status = ndi_recording_replace(out, r, s);
@@ -266,13 +308,13 @@ nd_status ndi_recording_create(nd_recording **r, const double *data, size_t n_ch
 {
     origin *s;
     TRY(check_options(o));
-    TRY(ndi_origin_in_memory(&s, NULL, n_channels, n_samples, o->rate > 0 ? o->rate : 1));
+    TRY(ndi_origin_of_rows(&s, NULL, n_channels, n_samples, o->rate > 0 ? o->rate : 1));
     nd_status status = NEW(s->file, 1); /* holds the texts */
     if (status == ND_OK) status = describe_created(s->file, s, o);
+    for (size_t c = 0; c < n_channels && status == ND_OK; c++) status = ndi_rows_write(s->samples, c, 0, n_samples, data + c * n_samples);
     if (status != ND_OK) {
         ndi_origin_free(s);
         return status;
     }
-    memcpy(s->samples, data, n_channels * n_samples * sizeof *data);
     return ndi_recording_of_source(r, s);
 }

@@ -114,30 +114,34 @@ nd_status ndi_recording_select_channels(nd_recording **out, const nd_recording *
 
 /* ---- reference ---- */
 
+typedef struct referencing {
+    const nd_recording *r;
+    const size_t *reference;
+    size_t n_reference;
+    double *mean; /* of a block */
+} referencing;
+
 /* x_c(t) -= mean over the reference channels of x(t), for every channel of type eeg. */
-static void subtract_mean(const nd_recording *r, origin *s, const size_t *reference, size_t n_reference, double *mean)
+static void subtract_mean(void *context, double *block, size_t n)
 {
-    const size_t n = (size_t)s->s.n_samples;
-    for (size_t k = 0; k < n_reference; k++)
-        for (size_t i = 0; i < n; i++) mean[i] += s->samples[reference[k] * n + i];
-    for (size_t i = 0; i < n; i++) mean[i] /= (double)n_reference;
-    for (size_t c = 0; c < r->n_channels; c++)
-        for (size_t i = 0; strcmp(ndi_recording_channel(r, c)->type, "eeg") == 0 && i < n; i++) s->samples[c * n + i] -= mean[i];
+    const referencing *k = context;
+    memset(k->mean, 0, n * sizeof *k->mean);
+    for (size_t c = 0; c < k->n_reference; c++)
+        for (size_t i = 0; i < n; i++) k->mean[i] += block[k->reference[c] * n + i];
+    for (size_t i = 0; i < n; i++) k->mean[i] /= (double)k->n_reference;
+    for (size_t c = 0; c < k->r->n_channels; c++)
+        if (strcmp(ndi_recording_channel(k->r, c)->type, "eeg") == 0)
+            for (size_t i = 0; i < n; i++) block[c * n + i] -= k->mean[i];
 }
 
 static nd_status rereference(nd_recording **out, const nd_recording *from, const size_t *reference, size_t n)
 {
     origin *s;
-    double *mean;
-    TRY(ndi_recording_copy_samples(&s, from, NULL));
-    nd_status status = NEW(mean, (size_t)from->n_samples);
-    if (status != ND_OK) {
-        ndi_origin_free(s);
-        return status;
-    }
-    subtract_mean(from, s, reference, n, mean);
-    ndi_free(mean);
-    return ndi_recording_replace(out, from, s);
+    referencing k = { .r = from, .reference = reference, .n_reference = n };
+    TRY(NEW(k.mean, NDI_BLOCK_SAMPLES));
+    nd_status status = ndi_recording_copy_samples(&s, from, subtract_mean, &k, NULL);
+    ndi_free(k.mean);
+    return status == ND_OK ? ndi_recording_replace(out, from, s) : status;
 }
 
 nd_status ndi_recording_rereference(nd_recording **out, const nd_recording *from, const char *reference)

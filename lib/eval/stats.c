@@ -6,6 +6,7 @@
 #include "eval/stats.h"
 
 #include <math.h>
+#include <stdlib.h>
 
 #include "base/mem.h"
 #include "base/random.h"
@@ -234,5 +235,47 @@ nd_status ndi_metrics_compare(const size_t *first, const size_t *second, size_t 
     c->low = (quantile(differences, n_resamples, 0.025, 2 * n_ranks) - n) / n;
     c->high = (quantile(differences, n_resamples, 0.975, 2 * n_ranks) - n) / n;
     ndi_free(differences);
+    return ND_OK;
+}
+
+typedef struct scored {
+    double score;
+    bool positive;
+} scored;
+
+static int by_score(const void *a, const void *b)
+{
+    const double x = ((const scored *)a)->score, y = ((const scored *)b)->score;
+    return (x > y) - (x < y);
+}
+
+/* Sum over the positive of their places (from 1) in the order of scores; equal scores share the mean of theirs. */
+static double rank_sum(const scored *s, size_t n)
+{
+    double sum = 0;
+    for (size_t first = 0, stop; first < n; first = stop) {
+        size_t positive = 0;
+        for (stop = first; stop < n && s[stop].score == s[first].score; stop++) positive += s[stop].positive;
+        sum += (double)positive * ((double)(first + stop + 1) / 2);
+    }
+    return sum;
+}
+
+nd_status ndi_metrics_auc(const double *scores, const int32_t *positive, size_t n, double *auc)
+{
+    scored *s;
+    size_t n_positive = 0;
+    for (size_t i = 0; i < n; i++) {
+        CHECK(isfinite(scores[i]), ND_ERR_NUMERIC, "metrics: score %zu is not finite", i);
+        n_positive += positive[i] != 0;
+    }
+    CHECK(n_positive > 0 && n_positive < n, ND_ERR_ARGUMENT, "metrics: %zu of %zu scores are of the positive class, expected some of each",
+          n_positive, n);
+    TRY(NEW(s, n));
+    for (size_t i = 0; i < n; i++) s[i] = (scored){ scores[i], positive[i] != 0 };
+    qsort(s, n, sizeof *s, by_score);
+    const double p = (double)n_positive, sum = rank_sum(s, n);
+    *auc = (sum - p * (p + 1) / 2) / (p * ((double)n - p));
+    ndi_free(s);
     return ND_OK;
 }

@@ -16,6 +16,8 @@ nd_status ndi_metrics_k_way(const size_t *ranks, size_t n_ranks, size_t n_galler
 nd_status ndi_metrics_compare(const size_t *first, const size_t *second, size_t n_ranks, size_t k, uint32_t n_resamples, uint64_t seed,
                               nd_comparison *c);
 
+nd_status ndi_metrics_auc(const double *scores, const int32_t *positive, size_t n, double *auc);
+
 /* report.c: all of it as a JSON object. `protocol` may be NULL. */
 nd_status ndi_metrics_report(const size_t *ranks, size_t n_ranks, size_t n_gallery, const char *protocol, uint64_t seed, text *json);
 

@@ -80,12 +80,20 @@ nd_status ndi_fif_date(const fif_cursor *at, const fif_tag *tag, double *date)
     return ND_OK;
 }
 
+/* Of a filter; worth telling, but no reason to refuse a file. */
+static nd_status read_edge(const fif_cursor *at, const fif_tag *tag, double *edge)
+{
+    return tag->type == FIF_FLOAT && tag->n >= 4 ? ndi_fif_float(at, tag, edge) : ND_OK;
+}
+
 nd_status ndi_fif_info_read(fif_info *info, content *c, const fif_cursor *at, const fif_tag *tag)
 {
     if (ndi_fif_inside(at, FIF_BLOCK_CHANNEL)) return tag->kind == FIF_CHANNEL_NAME ? name_channel(info, c, at, tag) : ND_OK;
     if (!ndi_fif_inside(at, FIF_BLOCK_MEAS_INFO)) return ND_OK;
     switch (tag->kind) {
     case FIF_RATE: return ndi_fif_float(at, tag, &info->rate);
+    case FIF_HIGHPASS: return read_edge(at, tag, &info->highpass);
+    case FIF_LOWPASS: return read_edge(at, tag, &info->lowpass);
     case FIF_CHANNEL: return add_channel(info, c, at, tag);
     case FIF_MEAS_DATE: return ndi_fif_date(at, tag, &info->date);
     default: return ND_OK;

@@ -13,7 +13,8 @@ typedef struct fif_channel {
 typedef struct fif_info {
     fif_channel *channels;
     size_t n_channels, capacity, n_named;
-    double rate, date; /* date: seconds since 1970, NaN = not said */
+    double rate, date;        /* date: seconds since 1970, NaN = not said */
+    double highpass, lowpass; /* of the recording system, 0 = not said */
 } fif_info;
 
 /* Takes in what a tag says of the measurement. */

@@ -10,7 +10,7 @@
 #include "io/format.h"
 #include "io/signals.h"
 
-enum { HEADER_BYTES = 256, SIGNAL_BYTES = 256, TRIGGER_BITS = (1 << 17) - 1 };
+enum { HEADER_BYTES = 256, SIGNAL_BYTES = 256, FILTER_BYTES = 80, TRIGGER_BITS = (1 << 17) - 1 };
 
 /* One signal of the header and where its samples stand in a record. */
 typedef struct lane {
@@ -160,6 +160,19 @@ static nd_status calibrate(const edf *f, content *c, channel *ch, const char *co
     return trigger ? ND_OK : ndi_channel_unit(c, ch, unit, n);
 }
 
+/* "HP:0.1Hz LP:75Hz": what stands behind the word, 0 where it does not stand there. */
+static double filter_edge(const char *field, const char *word)
+{
+    double value;
+    for (const char *s = field; s + strlen(word) <= field + FILTER_BYTES; s++) {
+        if (memcmp(s, word, strlen(word)) != 0) continue;
+        const char *from = s + strlen(word), *to = from;
+        while (to < field + FILTER_BYTES && ((*to >= '0' && *to <= '9') || *to == '.' || (*to == ' ' && to == from))) to++;
+        return ndi_parse_double(from, to, &value) ? value : 0;
+    }
+    return 0;
+}
+
 static nd_status add_channels(edf *f, content *c, const char *columns, signals **s)
 {
     size_t n = 0, k = 0;
@@ -173,6 +186,11 @@ static nd_status add_channels(edf *f, content *c, const char *columns, signals *
         channel *ch = &(*s)->channels[k];
         TRY(name_channel(c, ch, cell_of(columns, f->n_lanes, 0, 16, i)));
         TRY(calibrate(f, c, ch, columns, i));
+        if (k == 0) {
+            const char *filters = cell_of(columns, f->n_lanes, 136, FILTER_BYTES, i);
+            (*s)->highpass = filter_edge(filters, "HP:");
+            (*s)->lowpass = filter_edge(filters, "LP:");
+        }
         f->kept[k++] = &f->lanes[i];
     }
     for (size_t pass = 0; pass < 2 && f->per_record == 0; pass++) /* trigger channels give the rate only where there is nothing else */

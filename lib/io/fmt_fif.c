@@ -286,6 +286,8 @@ static nd_status add_recording(fif_file *f, stream *in)
     for (size_t i = 0; i < f->info.n_channels; i++) s->channels[i] = f->info.channels[i].is;
     for (size_t i = 1; i < c->n_streams; i++) s->concurrent = s->concurrent && ndi_stream_concurrent(c->streams[i]);
     s->rate = f->info.rate;
+    s->highpass = f->info.highpass;
+    s->lowpass = f->info.lowpass;
     s->n_samples = f->n_samples;
     s->reader = f;
     s->read = read_samples;

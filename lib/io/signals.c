@@ -129,7 +129,7 @@ nd_status ndi_channel_unit(content *c, channel *ch, const char *unit, size_t n)
     } known[] = {
         { "V", "V", 1 },        { "mV", "V", 1e-3 },       { "uV", "V", 1e-6 }, { "\xc2\xb5V", "V", 1e-6 }, { "\xce\xbcV", "V", 1e-6 },
         { "\xb5V", "V", 1e-6 }, { "nV", "V", 1e-9 },       { "T", "T", 1 },     { "pT", "T", 1e-12 },       { "fT", "T", 1e-15 },
-        { "T/m", "T/m", 1 },    { "fT/cm", "T/m", 1e-13 }, { "uS", "S", 1e-6 }, { "\xc2\xb5S", "S", 1e-6 },
+        { "T/m", "T/m", 1 },    { "fT/cm", "T/m", 1e-13 }, { "uS", "S", 1e-6 }, { "\xc2\xb5S", "S", 1e-6 }, { "n/a", "", 1 },
     };
     for (size_t i = 0; i < COUNT(known); i++) {
         if (strlen(known[i].unit) != n || memcmp(known[i].unit, unit, n) != 0) continue;

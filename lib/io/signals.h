@@ -24,6 +24,7 @@ typedef struct signals {
     channel *channels;
     uint64_t n_samples;
     double rate;
+    double highpass, lowpass; /* Hz, of the filters in the recording system; 0 = not said */
     event *events; /* in the order of their samples */
     size_t n_events;
     bool concurrent; /* may be read from several threads, in any order; otherwise forwards and from one */

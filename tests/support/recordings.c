@@ -46,7 +46,7 @@ size_t nd_test_edf(uint8_t bytes[ND_TEST_BYTES])
     at = row(at, 8, "3276.7", "65535", "1");
     at = row(at, 8, "-32768", "-32768", "-32768");
     at = row(at, 8, "32767", "32767", "32767");
-    at = row(at, 80, "", "", "");
+    at = row(at, 80, "HP: 0.1Hz LP:75Hz N:50Hz", "", "");
     at = row(at, 8, "10", "5", "10");
     at = row(at, 32, "", "", "");
     uint8_t *to = (uint8_t *)at;

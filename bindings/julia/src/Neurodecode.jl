@@ -188,6 +188,8 @@ struct EpochOptions
     flat::Cstring
     subject::Int32
     n_threads::Int32
+    session::Int32
+    run::Int32
 end
 
 struct EpochReport

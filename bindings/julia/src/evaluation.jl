@@ -100,6 +100,15 @@ function k_way(ranks, n_gallery, k=2; n_draws=0, seed=0)
     return (expected=expected[], sampled=sampled[])
 end
 
+"""Area under the receiver operating characteristic: how often a positive trial scores higher than a negative one."""
+function auc(scores, positive)
+    length(scores) == length(positive) || throw(DimensionMismatch("got $(length(scores)) scores and $(length(positive)) classes"))
+    area = Ref{Cdouble}(0)
+    check(ccall(symbol(:nd_metrics_auc), Int32, (Ptr{Cdouble}, Ptr{Int32}, Csize_t, Ptr{Cdouble}),
+                convert(Vector{Float64}, scores), convert(Vector{Int32}, positive), length(scores), area))
+    return area[]
+end
+
 """Compares the top-k hits of two models on the same queries."""
 function compare(first, second, k=1; n_resamples=0, seed=0)
     length(first) == length(second) || throw(DimensionMismatch("got $(length(first)) and $(length(second)) ranks"))

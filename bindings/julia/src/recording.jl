@@ -102,9 +102,19 @@ notch(source::Recording, frequencies; progress=nothing) = made(Recording) do slo
     end
 end
 
-resample(source::Recording, rate; progress=nothing) = made(Recording) do slot
+"""Writes it with its events as .edf, .bdf, .vhdr, .fif, .npz or .safetensors."""
+save(recording::Recording, path; progress=nothing) = check(watched(progress) do fn, user
+    ccall(symbol(:nd_recording_save), Int32, (Ptr{Cvoid}, Cstring, Ptr{Cvoid}, Ptr{Cvoid}), recording, path, fn, user)
+end)
+
+"""Changes the rate; `method` is `:fourier` (by way of the frequencies) or `:polyphase`."""
+resample(source::Recording, rate; method=:fourier, progress=nothing) = made(Recording) do slot
     watched(progress) do fn, user
-        ccall(symbol(:nd_recording_resample), Int32, (Ptr{Ptr{Cvoid}}, Ptr{Cvoid}, Cdouble, Ptr{Cvoid}, Ptr{Cvoid}), slot, source, rate, fn, user)
+        if method == :polyphase
+            ccall(symbol(:nd_recording_resample_polyphase), Int32, (Ptr{Ptr{Cvoid}}, Ptr{Cvoid}, Cdouble, Ptr{Cvoid}, Ptr{Cvoid}), slot, source, rate, fn, user)
+        else
+            ccall(symbol(:nd_recording_resample), Int32, (Ptr{Ptr{Cvoid}}, Ptr{Cvoid}, Cdouble, Ptr{Cvoid}, Ptr{Cvoid}), slot, source, rate, fn, user)
+        end
     end
 end
 

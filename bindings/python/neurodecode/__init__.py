@@ -19,7 +19,7 @@ from .loss import Evaluation, Loss, LossKind, loss_kinds
 from .preparation import Preparation, PreparationKind, preparation_kinds, preparation_params
 from .progress import Progress, set_log
 from .recording import Channel, EpochReport, Event, Recording, RecordingInfo
-from .retrieval import Comparison, Estimate, Found, KWay, Metrics, Retrieval, compare, k_way, metrics, report, top_k
+from .retrieval import Comparison, Estimate, Found, KWay, Metrics, Retrieval, auc, compare, k_way, metrics, report, top_k
 from .simulate import simulate
 from .train import Trainer, TrainInfo, augmentations
 

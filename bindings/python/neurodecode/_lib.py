@@ -151,7 +151,8 @@ class nd_epoch_options(Structure):
     _fields_ = [
         ("size", c_size_t), ("start", c_double), ("end", c_double), ("baseline_start", c_double), ("baseline_end", c_double),
         ("baseline", c_int32), ("decimate", c_int32), ("events", c_char_p), ("drop", c_char_p), ("images", c_char_p), ("partition", c_char_p),
-        ("channels", c_char_p), ("reject", c_char_p), ("flat", c_char_p), ("subject", c_int32), ("n_threads", c_int32),
+        ("channels", c_char_p), ("reject", c_char_p), ("flat", c_char_p), ("subject", c_int32), ("n_threads", c_int32), ("session", c_int32),
+        ("run", c_int32),
     ]
 
 
@@ -389,6 +390,8 @@ FUNCTIONS = {  # name: (result, arguments)
     "nd_recording_filter": (nd_status, (POINTER(RECORDING), RECORDING, POINTER(nd_filter_options), *WATCH)),
     "nd_recording_notch": (nd_status, (POINTER(RECORDING), RECORDING, DOUBLE, c_size_t, *WATCH)),
     "nd_recording_resample": (nd_status, (POINTER(RECORDING), RECORDING, c_double, *WATCH)),
+    "nd_recording_resample_polyphase": (nd_status, (POINTER(RECORDING), RECORDING, c_double, *WATCH)),
+    "nd_recording_save": (nd_status, (RECORDING, TEXT, *WATCH)),
     "nd_recording_epoch": (nd_status, (POINTER(DATASET), RECORDING, POINTER(nd_epoch_options), POINTER(nd_epoch_report), *WATCH)),
 
     "nd_bank_options_init": (nd_status, (POINTER(nd_bank_options), c_size_t)),
@@ -469,6 +472,7 @@ FUNCTIONS = {  # name: (result, arguments)
     "nd_metrics_compute": (nd_status, (SIZES, c_size_t, c_size_t, POINTER(nd_metrics))),
     "nd_metrics_top_k": (nd_status, (SIZES, c_size_t, c_size_t, c_size_t, c_uint32, c_uint64, POINTER(nd_estimate))),
     "nd_metrics_k_way": (nd_status, (SIZES, c_size_t, c_size_t, c_size_t, c_uint32, c_uint64, DOUBLE, DOUBLE)),
+    "nd_metrics_auc": (nd_status, (DOUBLE, POINTER(c_int32), c_size_t, DOUBLE)),
     "nd_metrics_compare": (nd_status, (SIZES, SIZES, c_size_t, c_size_t, c_uint32, c_uint64, POINTER(nd_comparison))),
     "nd_metrics_to_json": (nd_status, (SIZES, c_size_t, c_size_t, TEXT, c_uint64, TEXT, c_size_t, SIZES)),
 

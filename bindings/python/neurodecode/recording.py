@@ -125,15 +125,22 @@ class Recording(Handle):
         values = doubles(frequencies, "frequencies", 1)
         return self._made(watching(progress, lib.nd_recording_notch), self, at(values), values.size)
 
-    def resample(self, rate, progress=None):
-        """Changes the rate by way of the frequencies, as mne.io.Raw.resample does."""
-        return self._made(watching(progress, lib.nd_recording_resample), self, rate)
+    def resample(self, rate, method="fourier", progress=None):
+        """Changes the rate: "fourier" by way of the frequencies, as mne.io.Raw.resample does; "polyphase" as scipy.signal.resample_poly."""
+        methods = {"fourier": lib.nd_recording_resample, "polyphase": lib.nd_recording_resample_polyphase}
+        if method not in methods:
+            raise ValueError(f"method: got {method!r}, expected one of {', '.join(methods)}")
+        return self._made(watching(progress, methods[method]), self, rate)
+
+    def save(self, file, progress=None):
+        """Writes it with its events as .edf, .bdf, .vhdr, .fif, .npz or .safetensors."""
+        watching(progress, lib.nd_recording_save)(self, path(file))
 
     def epoch(self, progress=None, **keywords):
         """Cuts out a trial for each event: (Dataset, EpochReport).
 
         Options: start, end, baseline_start, baseline_end, baseline (0 none, 1 mean, 2 z-score), decimate, events ("house=1 face=2"), drop, images,
-        partition, channels, reject ("eeg=150e-6"), flat, subject, n_threads.
+        partition, channels, reject ("eeg=150e-6"), flat, subject, session, run, n_threads.
         """
         report = _lib.nd_epoch_report(size=ctypes.sizeof(_lib.nd_epoch_report))
         if isinstance(keywords.get("channels"), (list, tuple)):

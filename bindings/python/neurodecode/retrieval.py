@@ -123,6 +123,16 @@ def k_way(ranks, n_gallery, k=2, n_draws=0, seed=0):
     return KWay(expected.value, sampled.value)
 
 
+def auc(scores, positive):
+    """Probability that a positive trial scores higher than a negative one: area under the receiver operating characteristic. positive: bool (n,)."""
+    scores, positive = np.ascontiguousarray(scores, dtype=np.float64), np.ascontiguousarray(positive, dtype=np.int32)
+    if scores.shape != positive.shape or scores.ndim != 1:
+        raise ValueError(f"positive: got {positive.shape}, expected one for each of {scores.shape} scores")
+    area = _lib.c_double()
+    lib.nd_metrics_auc(scores.ctypes.data_as(_lib.DOUBLE), positive.ctypes.data_as(_lib.POINTER(_lib.c_int32)), scores.size, byref(area))
+    return area.value
+
+
 def compare(first, second, k=1, n_resamples=0, seed=0):
     """Compares the top-k hits of two models on the same queries by their ranks (n,), a Comparison."""
     first, second = sizes(first, "first"), sizes(second, "second")

@@ -228,5 +228,13 @@ class Galleries(unittest.TestCase):
             nd.compare([1], [1, 2])
 
 
+
+class AreaTest(unittest.TestCase):
+    def test_area(self):
+        self.assertEqual(nd.auc([0.1, 0.4, 0.35, 0.8], [False, False, True, True]), 0.75)
+        with self.assertRaises(ValueError):
+            nd.auc([1, 2], [True])
+
+
 if __name__ == "__main__":
     unittest.main()

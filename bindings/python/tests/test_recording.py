@@ -34,6 +34,24 @@ class RecordingTest(unittest.TestCase):
         self.assertEqual(slow.whiten().shape, slow.shape)
         self.assertEqual(slow.whiten(slow, slow, per="time").shape, slow.shape)
 
+    def test_rates(self):
+        slow = self.recording.resample(250, method="polyphase")
+        self.assertEqual((len(slow), slow.info.rate), (1000, 250))
+        with self.assertRaisesRegex(ValueError, "method"):
+            self.recording.resample(250, method="best")
+
+    def test_written(self):
+        found = self.recording.find_events()
+        with tempfile.TemporaryDirectory() as folder:
+            for name in ("a.fif", "a.npz"):
+                file = pathlib.Path(folder, name)
+                found.save(file)
+                with nd.Recording.open(file) as read:
+                    np.testing.assert_allclose(read.data(), self.samples, rtol=1e-7)
+                    self.assertEqual([(e.sample, e.code) for e in read.events], [(e.sample, e.code) for e in found.events])
+            with self.assertRaises(nd.UnsupportedError):
+                found.save(pathlib.Path(folder, "a.txt"))
+
     def test_a_table(self):
         with tempfile.TemporaryDirectory() as folder:
             file = pathlib.Path(folder, "muse.csv")
