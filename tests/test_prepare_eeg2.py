@@ -317,9 +317,9 @@ class Prepare(unittest.TestCase):
 
     def test_from_simulated_raw_sessions_to_decoded_images(self):
         world, model = self.folder / "world", self.folder / "world/model.safetensors"
-        for words in (f"simulate {world} --sessions 4 --concepts 40 --images-per-concept 5 --test 20 --test-repetitions 16 --channels 17 --dim 16 --snr 2 --quiet",
+        for words in (f"simulate {world} --sessions 4 --concepts 60 --images-per-concept 5 --test 20 --test-repetitions 16 --channels 17 --dim 16 --snr 4 --quiet",
                       f"prepare things-eeg2 {world} -o {world} --quiet --params channels=17,pickles=1,test_repetitions=4",
-                      f"train {world} --embeddings aligned --epochs 20 --batch 32 --lr 2e-3 --normalise zscore --quiet -o {model}"):
+                      f"train {world} --embeddings aligned --epochs 30 --batch 32 --lr 2e-3 --normalise zscore --quiet -o {model}"):
             done = run(*words.split())
             self.assertEqual(done.returncode, 0, done.stderr)
         done = run("evaluate", world, "--model", model, "--embeddings", "aligned", "--json", "--quiet")

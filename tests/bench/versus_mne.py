@@ -101,7 +101,7 @@ def main():
         print(f"{what:12s} {wall:8.1f} s, {cpu:8.1f} s of processor, {memory / 1e6:6.2f} GB")
     print(f"ratio        {peer_wall / tool_wall:8.1f}    {peer_cpu / tool_cpu:8.1f}")
     print(f"largest difference {apart:.1e} of the largest value")
-    return apart > 1e-4
+    return int(apart > 1e-4)
 
 
 if __name__ == "__main__":
