@@ -13,13 +13,10 @@
 #include "data/normalise.h"
 #include "data/store.h"
 
-enum { BATCH_BYTES = 64 << 20, MAX_BATCH = 65536, MESSAGE_SIZE = 1024 };
+enum { BATCH_BYTES = 64 << 20, MAX_BATCH = 65536 };
 
 typedef struct worker {
     double *trial, *sum; /* one trial each */
-    nd_status status;    /* of the first row that failed, with its message */
-    size_t row;
-    char message[MESSAGE_SIZE];
 } worker;
 
 typedef struct reader {
@@ -231,15 +228,10 @@ static nd_status make_row(const reader *m, size_t row, worker *w, float *out)
     return ND_OK;
 }
 
-/* Rows are handed out in order, so the first failure of all workers is the same for any number of them. */
-static void row_task(void *context, size_t task, size_t index)
+static nd_status row_task(void *context, size_t task, size_t index)
 {
     reader *m = context;
-    worker *w = &m->workers[index];
-    if (w->status != ND_OK) return;
-    w->status = make_row(m, m->first + task, w, m->out + task * m->s->n_channels * m->s->n_samples);
-    w->row = m->first + task;
-    if (w->status != ND_OK) snprintf(w->message, sizeof w->message, "%s", nd_last_error());
+    return make_row(m, m->first + task, &m->workers[index], m->out + task * m->s->n_channels * m->s->n_samples);
 }
 
 /* Makes rows first .. first + count - 1. */
@@ -248,11 +240,7 @@ static nd_status make_rows(void *context, size_t first, size_t count, float *out
     reader *m = context;
     m->first = first;
     m->out = out;
-    ndi_pool_run(m->p, count, row_task, m);
-    const worker *failed = NULL;
-    for (size_t i = 0; i < m->n_workers; i++)
-        if (m->workers[i].status != ND_OK && (!failed || m->workers[i].row < failed->row)) failed = &m->workers[i];
-    if (failed) return ndi_fail(failed->status, "%s", failed->message);
+    TRY(ndi_pool_try(m->p, count, row_task, m));
     return ndi_progress_at(&m->report, m->begin[first + count]);
 }
 
