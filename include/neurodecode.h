@@ -13,6 +13,7 @@
 #include "neurodecode/train.h"
 #include "neurodecode/cross.h"
 #include "neurodecode/retrieval.h"
+#include "neurodecode/preparation.h"
 #include "neurodecode/simulate.h"
 
 #endif

@@ -129,6 +129,12 @@ FIELD(nd_estimate, chance, 32); FIELD(nd_estimate, p_value, 40); FIELD(nd_estima
 STRUCT(nd_comparison, 64);
 FIELD(nd_comparison, size, 0); FIELD(nd_comparison, difference, 8); FIELD(nd_comparison, low, 16); FIELD(nd_comparison, high, 24);
 FIELD(nd_comparison, p_value, 32); FIELD(nd_comparison, only_first, 40); FIELD(nd_comparison, only_second, 48); FIELD(nd_comparison, n, 56);
+STRUCT(nd_preparation_kind_info, 32);
+FIELD(nd_preparation_kind_info, size, 0); FIELD(nd_preparation_kind_info, name, 8); FIELD(nd_preparation_kind_info, title, 16);
+FIELD(nd_preparation_kind_info, source, 24);
+STRUCT(nd_preparation_options, 32);
+FIELD(nd_preparation_options, size, 0); FIELD(nd_preparation_options, output, 8); FIELD(nd_preparation_options, params, 16);
+FIELD(nd_preparation_options, n_threads, 24); FIELD(nd_preparation_options, reserved, 28);
 STRUCT(nd_simulate_options, 64);
 FIELD(nd_simulate_options, size, 0); FIELD(nd_simulate_options, n_subjects, 8); FIELD(nd_simulate_options, n_concepts, 12);
 FIELD(nd_simulate_options, images_per_concept, 16); FIELD(nd_simulate_options, n_test, 20); FIELD(nd_simulate_options, train_repetitions, 24);
@@ -142,7 +148,7 @@ typedef nd_status (*init_fn)(void *options, size_t size);
 /* Each init function behind one signature. */
 #define OPTIONS(X)                                                                                                                             \
     X(nd_dataset_options) X(nd_bank_options) X(nd_encoder_options) X(nd_loss_options) X(nd_train_options) X(nd_retrieval_options)          \
-    X(nd_simulate_options) X(nd_recording_options) X(nd_events_options) X(nd_filter_options) X(nd_epoch_options)
+    X(nd_simulate_options) X(nd_recording_options) X(nd_events_options) X(nd_filter_options) X(nd_epoch_options) X(nd_preparation_options)
 #define INIT(type)                                                                                                                             \
     static nd_status type##_any(void *options, size_t size) { return type##_init(options, size); }
 OPTIONS(INIT)
@@ -265,6 +271,7 @@ static void free_takes_null(void **state)
     nd_loss_free(NULL);
     nd_trainer_free(NULL);
     nd_retrieval_free(NULL);
+    nd_preparation_free(NULL);
 }
 
 static void versions_and_names(void **state)

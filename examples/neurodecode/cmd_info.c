@@ -9,7 +9,7 @@
 
 typedef struct values {
     shared all;
-    bool formats, encoders, losses, augmentations;
+    bool formats, encoders, losses, augmentations, preparations;
 } values;
 
 static const values defaults = { .all = SHARED_DEFAULTS };
@@ -20,6 +20,7 @@ static const option options[] = {
     { "encoders", 0, NULL, FLAG, offsetof(values, encoders), 0, 0, "list the encoders with their hyper-parameters" },
     { "losses", 0, NULL, FLAG, offsetof(values, losses), 0, 0, "list the losses" },
     { "augmentations", 0, NULL, FLAG, offsetof(values, augmentations), 0, 0, "list how trials can be changed during training" },
+    { "preparations", 0, NULL, FLAG, offsetof(values, preparations), 0, 0, "list the data sets whose published files can be prepared, with parameters" },
     { 0 },
 };
 
@@ -133,12 +134,12 @@ static json_t *param_row(const nd_param_info *p, bool print)
 
 static void print_param_head(void) { printf("    %-22s %10s %10s %10s %10s\n", "", "default", "reference", "least", "most"); }
 
-static json_t *list_params(const char *kind_name, bool print)
+static json_t *list_params(nd_status (*get)(const char *kind, size_t index, nd_param_info *info), const char *kind_name, bool print)
 {
     json_t *list = must(json_array());
     nd_param_info p = { .size = sizeof p };
     if (print) print_param_head();
-    for (size_t i = 0; nd_encoder_kind_get_param(kind_name, i, &p) == ND_OK; i++) json_array_append_new(list, param_row(&p, print));
+    for (size_t i = 0; get(kind_name, i, &p) == ND_OK; i++) json_array_append_new(list, param_row(&p, print));
     return list;
 }
 
@@ -170,7 +171,19 @@ static json_t *list_encoders(bool print)
     for (size_t i = 0; nd_encoder_kind_get_info(i, &k) == ND_OK; i++) {
         if (print) printf("%s%s: %s\n    %s\n", i ? "\n" : "", k.name, k.title, k.source);
         json_array_append_new(
-            list, json_pack("{s:s, s:s, s:s, s:o}", "name", k.name, "title", k.title, "source", k.source, "params", list_params(k.name, print)));
+            list, json_pack("{s:s, s:s, s:s, s:o}", "name", k.name, "title", k.title, "source", k.source, "params", list_params(nd_encoder_kind_get_param, k.name, print)));
+    }
+    return list;
+}
+
+static json_t *list_preparations(bool print)
+{
+    json_t *list = must(json_array());
+    nd_preparation_kind_info k = { .size = sizeof k };
+    for (size_t i = 0; nd_preparation_kind_get_info(i, &k) == ND_OK; i++) {
+        if (print) printf("%s%s: %s\n    %s\n", i ? "\n" : "", k.name, k.title, k.source);
+        json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:o}", "name", k.name, "title", k.title, "source", k.source, "params",
+                                              list_params(nd_preparation_kind_get_param, k.name, print)));
     }
     return list;
 }
@@ -185,7 +198,8 @@ static int show_tables(const values *v)
     } tables[] = { { "formats", v->formats, list_formats },
                    { "encoders", v->encoders, list_encoders },
                    { "losses", v->losses, list_losses },
-                   { "augmentations", v->augmentations, list_augmentations } };
+                   { "augmentations", v->augmentations, list_augmentations },
+                   { "preparations", v->preparations, list_preparations } };
     json_t *all = must(json_object()), *last = NULL;
     for (size_t i = 0; i < sizeof tables / sizeof tables[0]; i++) {
         if (!tables[i].wanted) continue;
@@ -202,7 +216,7 @@ static int run(const void *values_given, char *const *arguments)
 {
     const values *v = values_given;
     struct stat about;
-    if (v->formats || v->encoders || v->losses || v->augmentations) return show_tables(v);
+    if (v->formats || v->encoders || v->losses || v->augmentations || v->preparations) return show_tables(v);
     if (!arguments[0]) return misused("info: which file? See neurodecode info --help");
     return stat(arguments[0], &about) == 0 && S_ISDIR(about.st_mode) ? show_folder(arguments[0], v) : show_file(arguments[0], v->all.json);
 }

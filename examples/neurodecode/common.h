@@ -47,7 +47,7 @@ typedef struct shared {
     }
 
 typedef struct command {
-    const char *name, *summary, *arguments, *help;
+    const char *name, *summary, *arguments, *help; /* name: a word, or two as "prepare recording" */
     const option *options;
     const void *defaults; /* a struct that begins with `shared` */
     size_t n_defaults;    /* its size */

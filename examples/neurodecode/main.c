@@ -5,8 +5,8 @@
 
 #include "common.h"
 
-extern const command simulate_command, info_command, convert_command, train_command, embed_command, evaluate_command, align_command;
-static const command *const commands[] = { &simulate_command, &info_command,     &convert_command, &train_command,
+extern const command simulate_command, prepare_command, info_command, convert_command, train_command, embed_command, evaluate_command, align_command;
+static const command *const commands[] = { &simulate_command, &prepare_command, &info_command, &convert_command, &train_command,
                                            &embed_command,    &evaluate_command, &align_command };
 enum { N_COMMANDS = sizeof commands / sizeof commands[0] };
 
@@ -19,7 +19,7 @@ static void print_help(FILE *to)
           "\n"
           "Commands:\n",
           to);
-    for (size_t i = 0; i < N_COMMANDS; i++) fprintf(to, "  %-10s %s\n", commands[i]->name, commands[i]->summary);
+    for (size_t i = 0; i < N_COMMANDS; i++) fprintf(to, "  %-18s %s\n", commands[i]->name, commands[i]->summary);
     fputs("\n"
           "  --help      this text; after a command: its options and examples\n"
           "  --version   versions, kernels in use, features\n"
@@ -53,6 +53,18 @@ static void print_version(bool as_json)
     json_decref(build);
 }
 
+/* The command that the first two words or the first one name; *n_words: how many. NULL if there is none. */
+static const command *find_command(int argc, char **argv, int *n_words)
+{
+    char name[64];
+    for (*n_words = argc > 2 ? 2 : 1; *n_words > 0; --*n_words) {
+        snprintf(name, sizeof name, "%s%s%s", argv[1], *n_words == 2 ? " " : "", *n_words == 2 ? argv[2] : "");
+        for (size_t i = 0; i < N_COMMANDS; i++)
+            if (strcmp(name, commands[i]->name) == 0) return commands[i];
+    }
+    return NULL;
+}
+
 static int run(int argc, char **argv)
 {
     const char *word = argc > 1 ? argv[1] : "";
@@ -64,12 +76,13 @@ static int run(int argc, char **argv)
         print_version(argc > 2 && (strcmp(argv[2], "--json") == 0 || strcmp(argv[2], "-j") == 0));
         return 0;
     }
-    for (size_t i = 0; i < N_COMMANDS; i++)
-        if (strcmp(word, commands[i]->name) == 0) return run_command(commands[i], argc - 1, argv + 1);
     if (argc < 2) {
         print_help(stderr);
         return 2;
     }
+    int n_words;
+    const command *c = find_command(argc, argv, &n_words);
+    if (c) return run_command(c, argc - n_words, argv + n_words);
     return misused("'%s' is not a command; see neurodecode --help", word);
 }
 

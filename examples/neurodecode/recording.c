@@ -5,8 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* 0, or 2 after a message: numbers with commas between them, none of them twice. */
-static int check_subjects(const char *list)
+int check_subjects(const char *list)
 {
     enum { MOST = 9999 };
     bool seen[MOST + 1] = { false };

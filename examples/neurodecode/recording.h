@@ -111,6 +111,9 @@ typedef struct images {
  * message. */
 nd_bank *open_images(const images *i, const char *which, const char *folder, const char *partition, const nd_dataset *dataset, const shared *all);
 
+/* 0, or 2 after a message: numbers of people with commas between them, none of them twice. */
+int check_subjects(const char *list);
+
 /* 0, or 2 after a message: whether the options say where recordings and (unless NULL) embeddings are. */
 int check_sources(const recording *r, const images *i, const char *folder);
 

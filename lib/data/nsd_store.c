@@ -24,33 +24,32 @@ typedef struct writing {
 
 /* ---- which trials make which row ---- */
 
-/* Numbers the chosen trials' rows in order of first appearance; others get `none`. */
-static nd_status number_rows(const writing *w, const nsd_design *d, uint32_t *row_of, uint32_t none, size_t *n_rows)
+nd_status ndi_nsd_rows(const nsd_choice *c, const nsd_design *d, size_t n_trials, uint32_t *row_of, size_t *n_rows)
 {
     uint32_t *row_of_picture;
     TRY(NEW(row_of_picture, NSD_PICTURES));
     *n_rows = 0;
-    for (size_t i = 0; i < w->v->n_trials; i++) {
-        row_of[i] = none;
-        if (d->shared[i] != w->choice->shared) continue;
+    for (size_t i = 0; i < n_trials; i++) {
+        row_of[i] = NSD_NO_ROW;
+        if (d->shared[i] != c->shared) continue;
         uint32_t *known = &row_of_picture[d->picture[i]]; /* its row + 1 */
-        if (!w->choice->average || *known == 0) *known = (uint32_t)++ * n_rows;
+        if (!c->average || *known == 0) *known = (uint32_t)++ * n_rows;
         row_of[i] = *known - 1;
     }
     ndi_free(row_of_picture);
-    CHECK(*n_rows > 0, ND_ERR_FORMAT, "NSD: none of %zu trials shows a %s picture", w->v->n_trials, w->choice->shared ? "shared" : "training");
+    CHECK(*n_rows > 0, ND_ERR_FORMAT, "NSD: none of %zu trials shows a %s picture", n_trials, c->shared ? "shared" : "training");
     return ND_OK;
 }
 
-static nd_status list_members(writing *w, const uint32_t *row_of, uint32_t none, size_t n_rows)
+static nd_status list_members(writing *w, const uint32_t *row_of, size_t n_rows)
 {
     TRY(NEW(w->members, w->v->n_trials));
     TRY(NEW(w->begin, n_rows + 2));
     for (size_t i = 0; i < w->v->n_trials; i++)
-        if (row_of[i] != none) w->begin[row_of[i] + 2]++;
+        if (row_of[i] != NSD_NO_ROW) w->begin[row_of[i] + 2]++;
     for (size_t r = 1; r <= n_rows; r++) w->begin[r + 1] += w->begin[r];
     for (size_t i = 0; i < w->v->n_trials; i++)
-        if (row_of[i] != none) w->members[w->begin[row_of[i] + 1]++] = i;
+        if (row_of[i] != NSD_NO_ROW) w->members[w->begin[row_of[i] + 1]++] = i;
     return ND_OK;
 }
 
@@ -76,8 +75,8 @@ static nd_status plan_rows(writing *w, const nsd_design *d)
     uint32_t *row_of;
     size_t n_rows;
     TRY(NEW(row_of, w->v->n_trials));
-    nd_status status = number_rows(w, d, row_of, UINT32_MAX, &n_rows);
-    if (status == ND_OK) status = list_members(w, row_of, UINT32_MAX, n_rows);
+    nd_status status = ndi_nsd_rows(w->choice, d, w->v->n_trials, row_of, &n_rows);
+    if (status == ND_OK) status = list_members(w, row_of, n_rows);
     if (status == ND_OK) status = label_rows(w, d, n_rows);
     ndi_free(row_of);
     return status;

@@ -2,7 +2,6 @@
  * -0.2 s on. */
 #include "data/simulate.h"
 
-#include <errno.h>
 #include <jansson.h>
 #include <math.h>
 #include <string.h>
@@ -14,6 +13,7 @@
 #include "data/electrodes.h"
 #include "data/simulate_brain.h"
 #include "data/simulate_world.h"
+#include "io/files.h"
 #include "io/format.h"
 
 enum { PATH_SIZE = 4096, SAMPLES_BEFORE = 50, BLOCK_TRIALS = 64, BLOCK_IMAGES = 64, WAITING_THREADS = 16 };
@@ -101,22 +101,6 @@ static nd_status make_path(char path[PATH_SIZE], const writer *to, const char *p
     return ND_OK;
 }
 
-/* Makes a folder and those above it. */
-static nd_status make_folder(char path[PATH_SIZE])
-{
-    for (char *s = path + 1;; s++) {
-        char c = *s;
-        if (c != '/' && c != '\0') continue;
-        *s = '\0';
-        struct stat about;
-        bool made = mkdir(path, 0777) == 0;
-        int why = errno;
-        CHECK(made || (stat(path, &about) == 0 && S_ISDIR(about.st_mode)), ND_ERR_IO, "%s: the folder cannot be made: %s", path, strerror(why));
-        *s = c;
-        if (c == '\0') return ND_OK;
-    }
-}
-
 static int add_json(const char *bytes, size_t n, void *to)
 {
     ndi_text_add_bytes(to, bytes, n);
@@ -140,25 +124,6 @@ static nd_status describe_options(const nd_simulate_options *o, text *json)
     return ndi_text_status(json);
 }
 
-static nd_status file_holds(const char *path, const text *expected, bool *holds)
-{
-    stream *s = NULL;
-    char *bytes = NULL;
-    uint64_t size = 0;
-    nd_status status = ND_OK;
-    *holds = false;
-    GO(ndi_stream_open_file(&s, path));
-    GO(ndi_stream_size(s, &size));
-    if (size != expected->n) goto done;
-    GO(NEW(bytes, size));
-    GO(ndi_stream_read(s, 0, bytes, size));
-    *holds = memcmp(bytes, expected->s, size) == 0;
-done:
-    ndi_free(bytes);
-    ndi_stream_close(s);
-    return status;
-}
-
 /* The folder may be new, or hold this very simulation, perhaps cut short. Anything else is left alone: real recordings are not written over, nor
  * are two simulations mixed. */
 static nd_status check_folder(writer *to, const text *description)
@@ -173,7 +138,7 @@ static nd_status check_folder(writer *to, const text *description)
         CHECK(!has_data, ND_ERR_ARGUMENT, "%s: holds recordings that were not simulated; use another folder", to->folder);
         return ND_OK;
     }
-    TRY(file_holds(path, description, &same));
+    TRY(ndi_file_holds(path, description, &same));
     CHECK(same, ND_ERR_ARGUMENT, "%s: holds a simulation with other options; use another folder", to->folder);
     return ND_OK;
 }
@@ -182,18 +147,14 @@ static nd_status write_description(writer *to)
 {
     char path[PATH_SIZE];
     text json = { 0 };
-    out *o = NULL;
     nd_status status = ND_OK;
     GO(describe_options(&to->w->options, &json));
     GO(check_folder(to, &json));
     GO(make_path(path, to, "%s", ""));
-    GO(make_folder(path));
+    GO(ndi_folder_make(path));
     GO(make_path(path, to, "simulation.json"));
-    GO(ndi_out_open(&o, path));
-    GO(ndi_out_write(o, json.s, json.n));
-    GO(ndi_out_commit(&o));
+    GO(ndi_file_write(path, &json));
 done:
-    ndi_out_discard(&o);
     ndi_text_free(&json);
     return status;
 }
@@ -234,7 +195,7 @@ static nd_status write_metadata(writer *to)
     GO(make_path(path, to, "image_metadata.npy"));
     GO(ndi_format_write(path, "npy", &what));
     GO(make_path(path, to, "image_embeddings"));
-    GO(make_folder(path));
+    GO(ndi_folder_make(path));
     GO(make_path(path, to, "image_embeddings/image_metadata.npy"));
     GO(ndi_format_write(path, "npy", &what));
 done:
@@ -258,7 +219,7 @@ static nd_status write_embedding(const writer *to, size_t image)
     ndi_world_names(to->w, p, image, concept, things, file);
     GO(NEW(vector, to->w->options.embed_dim));
     GO(make_path(path, to, "image_embeddings/%s/%s", folders[p], concept));
-    GO(make_folder(path));
+    GO(ndi_folder_make(path));
     for (int m = 0; m < N_IMAGE_MODELS; m++) {
         put_array one = { .name = "data", .type = DTYPE_F32, .n_dims = 2, .shape = { 1, to->w->options.embed_dim }, .data = vector };
         ndi_world_embed(to->w, (image_model)m, p, image, vector);
@@ -374,7 +335,7 @@ static nd_status write_person(writer *to, uint32_t subject)
     GO(NEW(times, n_times));
     for (size_t i = 0; i < n_times; i++) times[i] = SIMULATE_START + ((double)i - SAMPLES_BEFORE) / SIMULATE_RATE;
     GO(make_path(path, to, "Preprocessed_data_250Hz/sub-%02u", subject + 1));
-    GO(make_folder(path));
+    GO(ndi_folder_make(path));
     GO(ndi_brain_create(&to->person, to->w, subject));
     for (int p = 0; p < N_PARTITIONS; p++) GO(write_recording(to, subject, (partition)p, times, channels));
 done:

@@ -11,7 +11,7 @@ module Neurodecode
 
 using Libdl
 
-export Dataset, Recording, Bank, Encoder, Loss, Trainer, Retrieval, NeurodecodeError
+export Dataset, Recording, Bank, Encoder, Loss, Trainer, Retrieval, Preparation, NeurodecodeError
 export simulate, cross_run, cross_embed, embed, info, run!, step!, rank, rank_dataset, search, metrics, top_k, k_way, compare
 
 const LIBRARY = Ref{Ptr{Cvoid}}(C_NULL)
@@ -411,6 +411,21 @@ struct Comparison
     n::UInt64
 end
 
+struct PreparationKindInfo
+    size::Csize_t
+    name::Cstring
+    title::Cstring
+    source::Cstring
+end
+
+struct PreparationOptions
+    size::Csize_t
+    output::Cstring
+    params::Cstring
+    n_threads::Int32
+    reserved::Int32
+end
+
 struct SimulateOptions
     size::Csize_t
     n_subjects::UInt32
@@ -433,5 +448,6 @@ include("recording.jl")
 include("model.jl")
 include("cross.jl")
 include("evaluation.jl")
+include("preparation.jl")
 
 end

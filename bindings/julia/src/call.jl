@@ -80,6 +80,7 @@ initialise(o::Ref{LossOptions}) = ccall(symbol(:nd_loss_options_init), Int32, (P
 initialise(o::Ref{TrainOptions}) = ccall(symbol(:nd_train_options_init), Int32, (Ptr{TrainOptions}, Csize_t), o, sizeof(TrainOptions))
 initialise(o::Ref{CrossOptions}) = ccall(symbol(:nd_cross_options_init), Int32, (Ptr{CrossOptions}, Csize_t), o, sizeof(CrossOptions))
 initialise(o::Ref{RetrievalOptions}) = ccall(symbol(:nd_retrieval_options_init), Int32, (Ptr{RetrievalOptions}, Csize_t), o, sizeof(RetrievalOptions))
+initialise(o::Ref{PreparationOptions}) = ccall(symbol(:nd_preparation_options_init), Int32, (Ptr{PreparationOptions}, Csize_t), o, sizeof(PreparationOptions))
 initialise(o::Ref{SimulateOptions}) = ccall(symbol(:nd_simulate_options_init), Int32, (Ptr{SimulateOptions}, Csize_t), o, sizeof(SimulateOptions))
 
 # A struct that receives results, with its size set; and it as a named tuple with Julia strings.

@@ -16,6 +16,7 @@ from .errors import (
 )
 from .file import FormatInfo, convert_file, describe, formats, read_array, write_array
 from .loss import Evaluation, Loss, LossKind, loss_kinds
+from .preparation import Preparation, PreparationKind, preparation_kinds, preparation_params
 from .progress import Progress, set_log
 from .recording import Channel, EpochReport, Event, Recording, RecordingInfo
 from .retrieval import Comparison, Estimate, Found, KWay, Metrics, Retrieval, compare, k_way, metrics, report, top_k

@@ -58,6 +58,10 @@ class nd_retrieval(Structure):
     pass
 
 
+class nd_preparation(Structure):
+    pass
+
+
 class nd_progress(Structure):
     _fields_ = [
         ("size", c_size_t), ("stage", c_char_p), ("done", c_uint64), ("total", c_uint64), ("unit", c_char_p), ("seconds", c_double),
@@ -278,6 +282,14 @@ class nd_comparison(Structure):
     ]
 
 
+class nd_preparation_kind_info(Structure):
+    _fields_ = [("size", c_size_t), ("name", c_char_p), ("title", c_char_p), ("source", c_char_p)]
+
+
+class nd_preparation_options(Structure):
+    _fields_ = [("size", c_size_t), ("output", c_char_p), ("params", c_char_p), ("n_threads", c_int32), ("reserved", c_int32)]
+
+
 class nd_simulate_options(Structure):
     _fields_ = [
         ("size", c_size_t), ("n_subjects", c_uint32), ("n_concepts", c_uint32), ("images_per_concept", c_uint32), ("n_test", c_uint32),
@@ -293,6 +305,7 @@ STRUCTS = {
         nd_event, nd_events_options, nd_filter_options, nd_epoch_options, nd_epoch_report, nd_bank_options, nd_bank_info, nd_encoder_kind_info,
         nd_param_info, nd_encoder_options, nd_encoder_info, nd_tensor_info, nd_loss_kind_info, nd_loss_options, nd_loss_batch, nd_loss_result,
         nd_train_options, nd_train_info, nd_cross_options, nd_fold, nd_retrieval_options, nd_metrics, nd_estimate, nd_comparison, nd_simulate_options,
+        nd_preparation_kind_info, nd_preparation_options,
     )
 }
 
@@ -302,7 +315,7 @@ FLOATS = POINTER(c_float)
 SIZES = POINTER(c_size_t)
 DOUBLE = POINTER(c_double)
 DATASET, RECORDING, BANK, ENCODER = POINTER(nd_dataset), POINTER(nd_recording), POINTER(nd_bank), POINTER(nd_encoder)
-LOSS, TRAINER, RETRIEVAL = POINTER(nd_loss), POINTER(nd_trainer), POINTER(nd_retrieval)
+LOSS, TRAINER, RETRIEVAL, PREPARATION = POINTER(nd_loss), POINTER(nd_trainer), POINTER(nd_retrieval), POINTER(nd_preparation)
 WATCH = (nd_progress_fn, c_void_p)
 
 FUNCTIONS = {  # name: (result, arguments)
@@ -443,6 +456,14 @@ FUNCTIONS = {  # name: (result, arguments)
     "nd_metrics_k_way": (nd_status, (SIZES, c_size_t, c_size_t, c_size_t, c_uint32, c_uint64, DOUBLE, DOUBLE)),
     "nd_metrics_compare": (nd_status, (SIZES, SIZES, c_size_t, c_size_t, c_uint32, c_uint64, POINTER(nd_comparison))),
     "nd_metrics_to_json": (nd_status, (SIZES, c_size_t, c_size_t, TEXT, c_uint64, TEXT, c_size_t, SIZES)),
+
+    "nd_preparation_kind_get_info": (nd_status, (c_size_t, POINTER(nd_preparation_kind_info))),
+    "nd_preparation_kind_get_param": (nd_status, (TEXT, c_size_t, POINTER(nd_param_info))),
+    "nd_preparation_options_init": (nd_status, (POINTER(nd_preparation_options), c_size_t)),
+    "nd_preparation_create": (nd_status, (POINTER(PREPARATION), TEXT, TEXT, POINTER(nd_preparation_options))),
+    "nd_preparation_get_report": (nd_status, (PREPARATION, TEXT, c_size_t, SIZES)),
+    "nd_preparation_run": (nd_status, (PREPARATION, *WATCH)),
+    "nd_preparation_free": (None, (PREPARATION,)),
 
     "nd_simulate_options_init": (nd_status, (POINTER(nd_simulate_options), c_size_t)),
     "nd_simulate": (nd_status, (TEXT, POINTER(nd_simulate_options), *WATCH)),
