@@ -1,4 +1,4 @@
-/* Streams that unpack gzip files (RFC 1952) and raw deflate data (RFC 1951) with zlib: forward, with a restart when something earlier is asked
+/* Streams that unpack gzip files (RFC 1952), zlib data (RFC 1950) and raw deflate data (RFC 1951) with zlib: forward, with a restart when something earlier is asked
  * for. Memory is a buffer for packed bytes, one for skipped bytes and zlib's own state, whatever the file says; at the end of the data it is given
  * back, so that an archive of many members costs no more than those that are being read. */
 #include <limits.h>
@@ -8,7 +8,7 @@
 #include "base/mem.h"
 #include "io/stream_kind.h"
 
-enum { CHUNK = 65536, RAW_DEFLATE = -15, GZIP = 15 + 16 };
+enum { CHUNK = 65536, RAW_DEFLATE = -15, ZLIB = 15, GZIP = 15 + 16, FILLING = 8 };
 static const uint64_t unknown = UINT64_MAX;
 
 typedef struct work {
@@ -20,7 +20,8 @@ typedef struct inflate_stream {
     stream head;
     stream *parent;
     work *work; /* NULL while nothing is being unpacked */
-    bool own, gzip, ended, check_crc;
+    int wrapping; /* RAW_DEFLATE, ZLIB or GZIP */
+    bool own, ended, check_crc;
     uint64_t at, packed;     /* where the packed bytes are; packed may be `unknown`: to the end of the parent */
     uint64_t taken;          /* packed bytes handed to zlib so far */
     uint64_t position, size; /* unpacked bytes produced so far, and in all, when known */
@@ -57,7 +58,7 @@ static nd_status start(inflate_stream *f)
     TRY(NEW(f->work, 1));
     f->work->z.zalloc = zlib_alloc;
     f->work->z.zfree = zlib_free;
-    int code = inflateInit2(&f->work->z, f->gzip ? GZIP : RAW_DEFLATE);
+    int code = inflateInit2(&f->work->z, f->wrapping);
     if (code == Z_OK) return ND_OK;
     ndi_free(f->work);
     f->work = NULL;
@@ -80,7 +81,7 @@ static nd_status refill(inflate_stream *f)
 static nd_status end_member(inflate_stream *f)
 {
     f->ended = true;
-    if (!f->gzip) return ND_OK;
+    if (f->wrapping != GZIP) return ND_OK;
     if (f->work->z.avail_in == 0) TRY(refill(f));
     if (f->work->z.avail_in == 0 || f->work->z.next_in[0] != 0x1f) return ND_OK;
     CHECK(inflateReset(&f->work->z) == Z_OK, ND_ERR_INTERNAL, "%s: zlib does not start over", f->head.name);
@@ -95,6 +96,24 @@ static nd_status account(inflate_stream *f, const void *bytes, size_t n)
     f->crc = (uint32_t)crc32(f->crc, bytes, (uInt)n);
     CHECK(f->position < f->size || f->crc == f->wanted_crc, ND_ERR_FORMAT, "%s: checksum is %08x, expected %08x", f->head.name, f->crc,
           f->wanted_crc);
+    return ND_OK;
+}
+
+/* All is unpacked: what is left is the checksum of zlib data, which zlib compares. */
+static nd_status finish_zlib(inflate_stream *f)
+{
+    uint8_t nothing;
+    while (f->wrapping == ZLIB && !f->ended) {
+        if (f->work->z.avail_in == 0) TRY(refill(f));
+        CHECK(f->work->z.avail_in > 0, ND_ERR_FORMAT, "%s: packed data end before their checksum", f->head.name);
+        f->work->z.next_out = &nothing;
+        f->work->z.avail_out = 0;
+        const int code = inflate(&f->work->z, Z_NO_FLUSH);
+        CHECK(code != Z_MEM_ERROR, ND_ERR_MEMORY, "%s: out of memory", f->head.name);
+        f->ended = code == Z_STREAM_END;
+        CHECK(f->ended || code == Z_OK || (code == Z_BUF_ERROR && f->work->z.avail_in == 0), ND_ERR_FORMAT,
+              "%s: packed data have a wrong checksum or do not end after %llu bytes", f->head.name, (unsigned long long)f->size);
+    }
     return ND_OK;
 }
 
@@ -120,7 +139,7 @@ static nd_status unpack(inflate_stream *f, void *buffer, size_t n, size_t *got)
         *got += step;
         if (code == Z_STREAM_END) TRY(end_member(f));
     }
-    return ND_OK;
+    return f->position == f->size ? finish_zlib(f) : ND_OK;
 }
 
 /* Bytes before `at` are unpacked and dropped; *reached is false if the data end before it. */
@@ -135,6 +154,7 @@ static nd_status skip_to(inflate_stream *f, uint64_t at, bool *reached)
     return ND_OK;
 }
 
+/* Nobody reads the bytes that fill up the end of a MAT-file's variable: they are passed over here, so that its checksum is compared. */
 static nd_status inflate_read(stream *s, uint64_t at, void *buffer, size_t n, size_t *got)
 {
     inflate_stream *f = (inflate_stream *)s;
@@ -142,6 +162,7 @@ static nd_status inflate_read(stream *s, uint64_t at, void *buffer, size_t n, si
     if (f->size != unknown && at >= f->size) return ND_OK;
     nd_status status = skip_to(f, at, &reached);
     if (status == ND_OK && reached) status = unpack(f, buffer, n, got);
+    if (status == ND_OK && f->wrapping == ZLIB && f->size - f->position < FILLING) status = skip_to(f, f->size, &reached);
     if (status != ND_OK) *got = 0;
     if (status != ND_OK || f->ended || f->position == f->size) release(f);
     return status;
@@ -170,12 +191,12 @@ static void inflate_close(stream *s)
 
 static const stream_kind inflate_kind = { inflate_read, inflate_size, NULL, inflate_close };
 
-static nd_status open_packed(stream **s, stream *parent, uint64_t at, uint64_t packed, uint64_t unpacked, const char *name, bool gzip)
+static nd_status open_packed(stream **s, stream *parent, uint64_t at, uint64_t packed, uint64_t unpacked, const char *name, int wrapping)
 {
     TRY(ndi_stream_new(s, sizeof(inflate_stream), &inflate_kind, name, false));
     inflate_stream *f = (inflate_stream *)*s;
     f->parent = parent;
-    f->gzip = gzip;
+    f->wrapping = wrapping;
     f->at = at;
     f->packed = packed;
     f->size = unpacked;
@@ -184,7 +205,7 @@ static nd_status open_packed(stream **s, stream *parent, uint64_t at, uint64_t p
 
 nd_status ndi_stream_open_gzip(stream **s, stream *parent, bool own, const char *name)
 {
-    nd_status status = open_packed(s, parent, 0, unknown, unknown, name, true);
+    nd_status status = open_packed(s, parent, 0, unknown, unknown, name, GZIP);
     if (status == ND_OK)
         ((inflate_stream *)*s)->own = own;
     else if (own)
@@ -192,7 +213,8 @@ nd_status ndi_stream_open_gzip(stream **s, stream *parent, bool own, const char 
     return status;
 }
 
-nd_status ndi_stream_open_inflate(stream **s, stream *parent, uint64_t at, uint64_t packed, uint64_t unpacked, const char *name)
+/* A section whose packed and unpacked sizes are known. */
+static nd_status open_section(stream **s, stream *parent, uint64_t at, uint64_t packed, uint64_t unpacked, const char *name, int wrapping)
 {
     static const uint64_t deflate_limit = 1032; /* bytes out of one byte at the most */
     *s = NULL;
@@ -202,7 +224,17 @@ nd_status ndi_stream_open_inflate(stream **s, stream *parent, uint64_t at, uint6
           (unsigned long long)at, (unsigned long long)packed, (unsigned long long)size);
     CHECK(unpacked / deflate_limit <= packed, ND_ERR_FORMAT, "%s: %llu bytes cannot unpack to %llu", name, (unsigned long long)packed,
           (unsigned long long)unpacked);
-    return open_packed(s, parent, at, packed, unpacked, name, false);
+    return open_packed(s, parent, at, packed, unpacked, name, wrapping);
+}
+
+nd_status ndi_stream_open_inflate(stream **s, stream *parent, uint64_t at, uint64_t packed, uint64_t unpacked, const char *name)
+{
+    return open_section(s, parent, at, packed, unpacked, name, RAW_DEFLATE);
+}
+
+nd_status ndi_stream_open_zlib(stream **s, stream *parent, uint64_t at, uint64_t packed, uint64_t unpacked, const char *name)
+{
+    return open_section(s, parent, at, packed, unpacked, name, ZLIB);
 }
 
 void ndi_stream_release(stream *s)

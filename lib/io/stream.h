@@ -17,6 +17,8 @@ nd_status ndi_stream_open_memory(stream **s, const void *bytes, size_t n, const 
 nd_status ndi_stream_open_section(stream **s, stream *parent, uint64_t at, uint64_t n, const char *name); /* the parent must outlive it */
 nd_status ndi_stream_open_inflate(stream **s, stream *parent, uint64_t at, uint64_t packed, uint64_t unpacked,
                                   const char *name); /* raw deflate, as in a zip entry */
+nd_status ndi_stream_open_zlib(stream **s, stream *parent, uint64_t at, uint64_t packed, uint64_t unpacked,
+                               const char *name); /* zlib data, whose checksum is compared when the last byte is read */
 nd_status ndi_stream_open_beside(stream **s, const stream *of, const char *name, size_t n); /* the file called `name`, folders in it ignored, where `of` lies */
 void ndi_stream_close(stream *s);
 
