@@ -63,6 +63,7 @@ nd_status nd_array_write(const char *path, const float *values, const size_t *sh
 /* ---- nd_file_convert ---- */
 
 static nd_status read_elements(void *a, size_t first, size_t count, void *elements) { return ndi_array_read_native(a, first, count, elements); }
+static nd_status read_scaled(void *a, size_t first, size_t count, void *elements) { return ndi_array_read_f64(a, first, count, elements); }
 
 static nd_status write_all(const content *c, put_array *arrays, put_texts *lists, const char *from, const char *to)
 {
@@ -70,6 +71,8 @@ static nd_status write_all(const content *c, put_array *arrays, put_texts *lists
         array *a = &c->arrays[i];
         CHECK(ndi_content_array(c, a->name) == a, ND_ERR_FORMAT, "%s: two arrays are called '%s'", from, a->name);
         arrays[i] = (put_array){ .name = a->name, .type = a->type, .n_dims = a->n_dims, .fill = read_elements, .context = a };
+        if (a->scaled) arrays[i].type = DTYPE_F64;
+        if (a->scaled) arrays[i].fill = read_scaled;
         memcpy(arrays[i].shape, a->shape, a->n_dims * sizeof *a->shape);
     }
     for (size_t i = 0; i < c->n_texts; i++) lists[i] = (put_texts){ c->texts[i].name, c->texts[i].items, c->texts[i].n, c->texts[i].list };

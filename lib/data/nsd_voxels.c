@@ -126,7 +126,7 @@ nd_status ndi_nsd_voxels_read(const nsd_voxels *v, size_t trial, double *x, doub
     const size_t row = v->mask ? v->volume : v->n_voxels;
     TRY(ndi_array_read_f64(a, (trial - b->first) * row, row, v->mask ? scratch : x));
     for (size_t i = 0; v->mask && i < v->n_voxels; i++) x[i] = scratch[v->mask[i]];
-    for (size_t i = 0; a->type == DTYPE_I16 && i < v->n_voxels; i++) x[i] /= units;
+    for (size_t i = 0; a->type == DTYPE_I16 && !a->scaled && i < v->n_voxels; i++) x[i] /= units;
     if (ndi_finite_f64(x, v->n_voxels)) return ND_OK;
     size_t bad = 0;
     while (fabs(x[bad]) <= (double)FLT_MAX) bad++;

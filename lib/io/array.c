@@ -50,7 +50,8 @@ static inline uint8_t truth(uint8_t b) { return b != 0; }
 /* Every numeric type: its tag, its storage, how storage becomes a value. */
 #define NUMERIC_TYPES(X) \
     X(DTYPE_BOOL, uint8_t, truth) \
-    X(DTYPE_I8, int8_t, AS_IS) X(DTYPE_U8, uint8_t, AS_IS) X(DTYPE_I16, int16_t, AS_IS) X(DTYPE_U16, uint16_t, AS_IS) X(DTYPE_I32, int32_t, AS_IS) \
+    X(DTYPE_I8, int8_t, AS_IS) \
+    X(DTYPE_U8, uint8_t, AS_IS) X(DTYPE_I16, int16_t, AS_IS) X(DTYPE_U16, uint16_t, AS_IS) X(DTYPE_I32, int32_t, AS_IS) \
         X(DTYPE_U32, uint32_t, AS_IS) X(DTYPE_I64, int64_t, AS_IS) X(DTYPE_U64, uint64_t, AS_IS) X(DTYPE_F16, uint16_t, f16_value) \
             X(DTYPE_BF16, uint16_t, bf16_value) X(DTYPE_F32, float, AS_IS) X(DTYPE_F64, double, AS_IS)
 
@@ -89,11 +90,28 @@ static void spread(void *restrict to, size_t step, const void *restrict from, si
 #undef SPREAD
 }
 
-/* A slice of raw elements becomes what is wanted; the same place serves for both where nothing is converted. */
+/* Scaled in double, block by block; `from` and `to` may be the same place. */
+static void convert_scaled(const array *a, const char *from, size_t n, char *to, dtype as)
+{
+    enum { BLOCK = 256 };
+    double x[BLOCK];
+    const size_t size = ndi_dtype_size(a->type), out_size = ndi_dtype_size(as);
+    for (size_t count; n > 0; n -= count, from += count * size, to += count * out_size) {
+        count = n < BLOCK ? n : BLOCK;
+        convert(a->type, from, count, x, DTYPE_F64);
+        for (size_t i = 0; i < count; i++) x[i] = x[i] * a->slope + a->intercept;
+        convert(DTYPE_F64, x, count, to, as);
+    }
+}
+
+/* A slice of raw elements becomes what is wanted; the same place serves for both where the type stays. */
 static void finish(const array *a, void *slice, size_t n, void *to, dtype as)
 {
     if (a->big_endian != host_big_endian) swap_bytes(slice, n, a->type);
-    if (a->type != as) convert(a->type, slice, n, to, as);
+    if (a->scaled)
+        convert_scaled(a, slice, n, to, as);
+    else if (a->type != as)
+        convert(a->type, slice, n, to, as);
 }
 
 /* ---- C order ---- */
@@ -256,11 +274,17 @@ static nd_status read_array(const array *a, size_t first, size_t count, void *va
 
 nd_status ndi_array_read_f32(const array *a, size_t first, size_t count, float *values) { return read_array(a, first, count, values, DTYPE_F32); }
 nd_status ndi_array_read_f64(const array *a, size_t first, size_t count, double *values) { return read_array(a, first, count, values, DTYPE_F64); }
-nd_status ndi_array_read_native(const array *a, size_t first, size_t count, void *elements) { return read_array(a, first, count, elements, a->type); }
+
+nd_status ndi_array_read_native(const array *a, size_t first, size_t count, void *elements)
+{
+    array plain = *a;
+    plain.scaled = false;
+    return read_array(&plain, first, count, elements, a->type);
+}
 
 const float *ndi_array_map_f32(const array *a)
 {
-    if (a->type != DTYPE_F32 || a->big_endian != host_big_endian || !ndi_array_is_c_order(a)) return NULL;
+    if (a->type != DTYPE_F32 || a->scaled || a->big_endian != host_big_endian || !ndi_array_is_c_order(a)) return NULL;
     const void *bytes = ndi_stream_map(a->in, a->at, (uint64_t)a->n * sizeof(float));
     return (uintptr_t)bytes % _Alignof(float) == 0 ? bytes : NULL;
 }

@@ -126,7 +126,7 @@ nd_status ndi_content_add_array(content *c, const array *given)
           NDI_MAX_DIMS);
     size_t span, bytes = 0;
     uint64_t size;
-    TRY(ndi_stream_size(a.in, &size));
+    TRY(ndi_stream_bound(a.in, &size));
     const bool fits = measure(&a, &a.n, &span) && ndi_mul(span, ndi_dtype_size(a.type), &bytes);
     CHECK(fits && a.at <= size && bytes <= size - a.at, ND_ERR_FORMAT, "%s: array '%s' is said to take %zu x %zu bytes at %llu, got %llu in all",
           file, a.name, span, ndi_dtype_size(a.type), (unsigned long long)a.at, (unsigned long long)size);

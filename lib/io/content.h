@@ -40,6 +40,8 @@ typedef struct array {
     size_t n; /* elements; all of them lie inside the stream */
     stream *in;
     uint64_t at;
+    bool scaled; /* value = number x slope + intercept, when read as float32 or float64 */
+    double slope, intercept;
 } array;
 
 /* The elements stand in the order in which they are read. */

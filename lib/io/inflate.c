@@ -9,7 +9,7 @@
 #include "io/stream_kind.h"
 
 enum { CHUNK = 65536, RAW_DEFLATE = -15, ZLIB = 15, GZIP = 15 + 16, FILLING = 8 };
-static const uint64_t unknown = UINT64_MAX;
+static const uint64_t unknown = UINT64_MAX, deflate_limit = 1032; /* bytes out of one byte at the most */
 
 typedef struct work {
     z_stream z;
@@ -182,6 +182,17 @@ static nd_status inflate_size(stream *s, uint64_t *size)
     return ND_OK;
 }
 
+static nd_status inflate_bound(stream *s, uint64_t *most)
+{
+    inflate_stream *f = (inflate_stream *)s;
+    *most = f->size;
+    if (f->size != unknown) return ND_OK;
+    uint64_t packed;
+    TRY(ndi_stream_size(f->parent, &packed));
+    *most = packed < unknown / deflate_limit ? packed * deflate_limit : unknown;
+    return ND_OK;
+}
+
 static void inflate_close(stream *s)
 {
     inflate_stream *f = (inflate_stream *)s;
@@ -189,7 +200,7 @@ static void inflate_close(stream *s)
     if (f->own) ndi_stream_close(f->parent);
 }
 
-static const stream_kind inflate_kind = { inflate_read, inflate_size, NULL, inflate_close };
+static const stream_kind inflate_kind = { .read = inflate_read, .size = inflate_size, .bound = inflate_bound, .close = inflate_close };
 
 static nd_status open_packed(stream **s, stream *parent, uint64_t at, uint64_t packed, uint64_t unpacked, const char *name, int wrapping)
 {
@@ -216,7 +227,6 @@ nd_status ndi_stream_open_gzip(stream **s, stream *parent, bool own, const char 
 /* A section whose packed and unpacked sizes are known. */
 static nd_status open_section(stream **s, stream *parent, uint64_t at, uint64_t packed, uint64_t unpacked, const char *name, int wrapping)
 {
-    static const uint64_t deflate_limit = 1032; /* bytes out of one byte at the most */
     *s = NULL;
     uint64_t size;
     TRY(ndi_stream_size(parent, &size));

@@ -38,6 +38,7 @@ void ndi_stream_close(stream *s)
 const char *ndi_stream_name(const stream *s) { return s->name; }
 bool ndi_stream_concurrent(const stream *s) { return s->concurrent; }
 nd_status ndi_stream_size(stream *s, uint64_t *size) { return s->kind->size(s, size); }
+nd_status ndi_stream_bound(stream *s, uint64_t *most) { return s->kind->bound ? s->kind->bound(s, most) : s->kind->size(s, most); }
 
 nd_status ndi_stream_read_some(stream *s, uint64_t at, void *buffer, size_t n, size_t *got)
 {
@@ -110,7 +111,7 @@ static void file_close(stream *s)
     close(f->fd);
 }
 
-static const stream_kind file_kind = { file_read, file_size, file_map, file_close };
+static const stream_kind file_kind = { .read = file_read, .size = file_size, .map = file_map, .close = file_close };
 
 /* O_NONBLOCK keeps open() from waiting for the other end of a named pipe, which is then refused. */
 static nd_status open_plain(stream **s, const char *path)
@@ -203,7 +204,7 @@ static const void *memory_map(stream *s, uint64_t at, uint64_t n)
 
 static void close_nothing(stream *s) { (void)s; }
 
-static const stream_kind memory_kind = { memory_read, memory_size, memory_map, close_nothing };
+static const stream_kind memory_kind = { .read = memory_read, .size = memory_size, .map = memory_map, .close = close_nothing };
 
 nd_status ndi_stream_open_memory(stream **s, const void *bytes, size_t n, const char *name)
 {
@@ -240,7 +241,7 @@ static const void *section_map(stream *s, uint64_t at, uint64_t n)
     return ndi_stream_map(c->parent, c->at + at, n);
 }
 
-static const stream_kind section_kind = { section_read, section_size, section_map, close_nothing };
+static const stream_kind section_kind = { .read = section_read, .size = section_size, .map = section_map, .close = close_nothing };
 
 nd_status ndi_stream_open_section(stream **s, stream *parent, uint64_t at, uint64_t n, const char *name)
 {

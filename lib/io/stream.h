@@ -24,6 +24,7 @@ void ndi_stream_close(stream *s);
 
 const char *ndi_stream_name(const stream *s);
 nd_status ndi_stream_size(stream *s, uint64_t *size); /* of a gzip stream: unpacks it once to find out */
+nd_status ndi_stream_bound(stream *s, uint64_t *most); /* the size or, of a gzip stream not yet unpacked, the most it can be: costs nothing */
 
 /* Exactly n bytes or an error that names position and size. Plain files, memory and sections of them may be read from several threads at once
  * (`concurrent`); packed streams unpack forward and start over when asked for something earlier, so read them in order and from one thread. */

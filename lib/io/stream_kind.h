@@ -8,6 +8,7 @@
 typedef struct stream_kind {
     nd_status (*read)(stream *s, uint64_t at, void *buffer, size_t n, size_t *got); /* at most n bytes, fewer only at the end */
     nd_status (*size)(stream *s, uint64_t *size);
+    nd_status (*bound)(stream *s, uint64_t *most);          /* NULL: the size, which costs nothing to find out */
     const void *(*map)(stream *s, uint64_t at, uint64_t n); /* NULL: this kind never maps; the range is inside the stream */
     void (*close)(stream *s);                               /* what the kind holds besides its own block */
 } stream_kind;

@@ -94,6 +94,23 @@ def fif():
             + number(104, 102) + number(208, 5) + tag(300, 2, bytes(8)) + number(301, 1) + tag(300, 4, bytes(16)) + number(105, 102))
 
 
+def nifti(wide, big):
+    """2 x 3 x 1 x 2 values of 16 bits, scaled, with a quaternion."""
+    order, size = (">" if big else "<"), (540 if wide else 348)
+    h = bytearray(size + 4)
+    def put(at, code, *values):
+        struct.pack_into(order + code, h, at, *values)
+    put(0, "i", size)
+    h[4:12] = b"n+2\0\r\n\x1a\n" if wide else bytes(8)
+    if wide:
+        put(12, "h", 4), put(16, "8q", 4, 2, 3, 1, 2, 1, 1, 1), put(104, "8d", 1, 2, 2, 2, 1.5, 0, 0, 0), put(168, "q", size + 4), put(176, "2d", 0.5, 3)
+        put(344, "2i", 1, 0), put(500, "i", 10)
+    else:
+        put(40, "8h", 4, 2, 3, 1, 2, 1, 1, 1), put(70, "h", 4), put(76, "8f", 1, 2, 2, 2, 1.5, 0, 0, 0), put(108, "3f", size + 4, 0.5, 3), put(123, "B", 10), put(254, "h", 1)
+        h[344:348] = b"n+1\0"
+    return bytes(h) + struct.pack(order + "12h", *range(12))
+
+
 def main(folder):
     x = np.arange(6.0).reshape(2, 3)
     words = np.array(["one", "zwei", "três"])
@@ -139,6 +156,9 @@ def main(folder):
     save(f"{folder}/edf", "edf", edf(False))
     save(f"{folder}/edf", "bdf", edf(True))
     save(f"{folder}/fif", "raw", fif())
+    for wide in (False, True):
+        save(f"{folder}/nii", f"version-{1 + wide}", nifti(wide, wide))
+    save(f"{folder}/gzip", "nii", gzip.compress(nifti(False, True)))
     save(f"{folder}/vhdr", "header", b"Brain Vision Data Exchange Header File Version 1.0\n[Common Infos]\nDataFile=$b.eeg\nDataFormat=BINARY\n"
          b"DataOrientation=MULTIPLEXED\nNumberOfChannels=1\nSamplingInterval=1000\n[Binary Infos]\nBinaryFormat=INT_16\n[Channel Infos]\nCh1=Cz,,1,uV\n")
 
