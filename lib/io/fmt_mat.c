@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "io/format.h"
+#include "io/mat_value.h"
 #include "io/mat.h"
 
 int ndi_mat_probe(const uint8_t *head, size_t n, const char *extension)

@@ -290,7 +290,7 @@ static nd_status next_packed(cursor *c, element e, mat_value *v, const char **na
 {
     stream *s;
     uint8_t tag[8];
-    TRY(ndi_stream_open_zlib(&s, c->in, e.at, e.n, sizeof tag, c->f->name));
+    TRY(ndi_stream_open_zlib(&s, c->in, e.at, e.n, 3 * sizeof tag, c->f->name)); /* more than is read, so that its end is not looked for */
     nd_status status = ndi_stream_read(s, 0, tag, sizeof tag);
     ndi_stream_close(s);
     TRY(status);

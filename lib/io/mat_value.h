@@ -60,5 +60,6 @@ nd_status ndi_mat_read(mat_file *f, mat_value *root);
 nd_status ndi_mat_read_hdf5(mat_file *f, mat_value *root);
 
 int ndi_mat_probe(const uint8_t *head, size_t n, const char *extension);
+bool ndi_hdf5_probe(const uint8_t *head, size_t n);
 
 #endif
