@@ -50,7 +50,7 @@ static bool is_on(const nd_preparation *p, const char *name) { return ndi_prepar
 /* The first that is there of the files place + name + suffix, or NULL. */
 static nd_status look(nd_preparation *p, const char *const *places, size_t n_places, const char *name, preparation_input **found)
 {
-    static const char *const suffixes[] = { ".hdf5", ".h5", ".nii.gz", ".nii", ".mat", ".npy", ".npz", ".safetensors" };
+    static const char *const suffixes[] = { ".nii.gz", ".nii", ".hdf5", ".h5", ".mat", ".npy", ".npy.gz", ".npz", ".safetensors" };
     for (size_t i = 0; i < n_places; i++)
         for (size_t k = 0; k < COUNT(suffixes); k++) {
             const char *file = ndi_preparation_text(p, "%s%s%s", places[i], name, suffixes[k]);

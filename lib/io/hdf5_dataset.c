@@ -172,7 +172,7 @@ static nd_status dataset_size(stream *s, uint64_t *size)
 
 static void dataset_close(stream *s) { (void)s; }
 
-static const stream_kind dataset_kind = { dataset_read, dataset_size, NULL, dataset_close };
+static const stream_kind dataset_kind = { .read = dataset_read, .size = dataset_size, .close = dataset_close };
 
 /* ---- arrays ---- */
 

@@ -179,7 +179,7 @@ static void close_file(stream *s)
     ndi_free(f->unpacked);
 }
 
-static const stream_kind file_kind = { read_nothing, no_size, NULL, close_file };
+static const stream_kind file_kind = { .read = read_nothing, .size = no_size, .close = close_file };
 
 /* libhdf5 jumps about in a file; a packed stream would be unpacked from the start for each jump. */
 static nd_status unpack(hdf5_file *f)
