@@ -7,6 +7,11 @@
 #include "math/gemm.h"
 #include "math/vec.h"
 
+#ifdef ND_HAVE_HDF5
+#define FEATURES "\"hdf5\""
+#else
+#define FEATURES ""
+#endif
 #define TEXT_(x) #x
 #define TEXT(x) TEXT_(x)
 
@@ -22,7 +27,7 @@ static pthread_once_t build_info_once = PTHREAD_ONCE_INIT;
 static void describe_build(void)
 {
     snprintf(build_info, sizeof build_info,
-             "{\"version\": \"%s\", \"blis\": \"%s\", \"blis_kernels\": \"%s\", \"kernels\": \"%s\", \"compiler\": \"%s\", \"features\": []}", nd_version(),
+             "{\"version\": \"%s\", \"blis\": \"%s\", \"blis_kernels\": \"%s\", \"kernels\": \"%s\", \"compiler\": \"%s\", \"features\": [" FEATURES "]}", nd_version(),
              ndi_blis_version(), ndi_blis_kernels(), ndi_vec->name, __VERSION__);
 }
 

@@ -12,8 +12,6 @@ typedef struct array_reader {
     size_t channel_step, sample_step, skipped; /* columns before the first channel count as channels that are passed over */
 } array_reader;
 
-enum { SLICE_BYTES = 1 << 18 };
-
 static nd_status read_rows(const array_reader *g, const size_t *chosen, size_t n_chosen, uint64_t first, size_t count, double *numbers)
 {
     for (size_t k = 0; k < n_chosen; k++)
@@ -21,26 +19,11 @@ static nd_status read_rows(const array_reader *g, const size_t *chosen, size_t n
     return ND_OK;
 }
 
-static nd_status read_columns(const array_reader *g, const size_t *chosen, size_t n_chosen, uint64_t first, size_t count, double *numbers)
-{
-    const size_t width = g->sample_step, fits = SLICE_BYTES / sizeof(double) / width, most = fits < 1 ? 1 : fits > count ? count : fits;
-    double *slice;
-    TRY(NEW(slice, most * width));
-    nd_status status = ND_OK;
-    for (size_t done = 0, n; done < count && status == ND_OK; done += n) {
-        n = count - done < most ? count - done : most;
-        status = ndi_array_read_f64(&g->a, ((size_t)first + done) * width, n * width, slice);
-        for (size_t k = 0; k < n_chosen && status == ND_OK; k++)
-            for (size_t i = 0; i < n; i++) numbers[k * count + done + i] = slice[i * width + chosen[k] + g->skipped];
-    }
-    ndi_free(slice);
-    return status;
-}
-
 static nd_status read_array(const signals *s, const size_t *chosen, size_t n_chosen, uint64_t first, size_t count, double *numbers)
 {
     const array_reader *g = s->reader;
-    return g->sample_step == 1 ? read_rows(g, chosen, n_chosen, first, count, numbers) : read_columns(g, chosen, n_chosen, first, count, numbers);
+    if (g->sample_step == 1) return read_rows(g, chosen, n_chosen, first, count, numbers);
+    return ndi_columns_read(&g->a, g->sample_step, g->skipped, chosen, n_chosen, first, count, numbers);
 }
 
 /* ---- which array, and how it lies ---- */
@@ -169,7 +152,7 @@ static nd_status take_out_times(opening *m)
     double *times;
     if (strcmp(m->c->format, "csv") != 0 || m->s->n_channels < 2 || m->s->n_samples < 2 || !is_time(m->s->channels[0].name)) return ND_OK;
     TRY(NEW(times, (size_t)m->s->n_samples));
-    nd_status status = read_columns(g, (const size_t[]){ 0 }, 1, 0, (size_t)m->s->n_samples, times);
+    nd_status status = ndi_columns_read(&g->a, g->sample_step, 0, (const size_t[]){ 0 }, 1, 0, (size_t)m->s->n_samples, times);
     if (status == ND_OK) status = take_times(m, times, (size_t)m->s->n_samples);
     ndi_free(times);
     g->skipped = 1;

@@ -22,14 +22,22 @@ static int probe(const uint8_t *head, size_t n, const char *extension)
     return ndi_hdf5_probe(head, n) ? 96 : 0;
 }
 
+#ifdef ND_HAVE_HDF5
+static nd_status read(content *c, stream *s) { return ndi_hdf5_read(c, s); }
+#else
+static nd_status missing(const stream *s) { return ndi_fail(ND_ERR_UNSUPPORTED, "%s: unsupported: built without hdf5", ndi_stream_name(s)); }
+
 static nd_status read(content *c, stream *s)
 {
-#ifdef ND_HAVE_HDF5
-    return ndi_hdf5_read(c, s);
-#else
     (void)c;
-    return ndi_fail(ND_ERR_UNSUPPORTED, "%s: unsupported: built without hdf5", ndi_stream_name(s));
-#endif
+    return missing(s);
 }
+
+nd_status ndi_mat_read_hdf5(mat_file *f, mat_value *root)
+{
+    (void)root;
+    return missing(f->in);
+}
+#endif
 
 const format ndi_format_hdf5 = { "hdf5", "HDF5, and MATLAB file of version 7.3", "h5 hdf5 mat", probe, read, NULL };

@@ -108,6 +108,16 @@ static nd_status read_variables(content *c, hdf5_file *f)
     return ndi_mat_add(&m, &root);
 }
 
+nd_status ndi_mat_read_hdf5(mat_file *m, mat_value *root)
+{
+    hdf5_file *f;
+    hdf5_quiet before = ndi_hdf5_enter();
+    nd_status status = ndi_hdf5_open(m->c, m->in, &f);
+    if (status == ND_OK) status = ndi_hdf5_matlab(m, f, root);
+    ndi_hdf5_leave(before);
+    return status;
+}
+
 nd_status ndi_hdf5_read(content *c, stream *in)
 {
     hdf5_file *f;

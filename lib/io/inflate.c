@@ -1,6 +1,7 @@
 /* Streams that unpack gzip files (RFC 1952), zlib data (RFC 1950) and raw deflate data (RFC 1951) with zlib: forward, with a restart when something earlier is asked
  * for. Memory is a buffer for packed bytes, one for skipped bytes and zlib's own state, whatever the file says; at the end of the data it is given
- * back, so that an archive of many members costs no more than those that are being read. */
+ * back, so that an archive of many members costs no more than those that are being read. The exception are zlib data, the variables of MAT-files, which
+ * are read against their order as a rule: up to MOST_KEPT bytes of them stay in memory from the first step back until the last byte has been read. */
 #include <limits.h>
 #include <string.h>
 #include <zlib.h>
@@ -8,7 +9,7 @@
 #include "base/mem.h"
 #include "io/stream_kind.h"
 
-enum { CHUNK = 65536, RAW_DEFLATE = -15, ZLIB = 15, GZIP = 15 + 16, FILLING = 8 };
+enum { CHUNK = 65536, RAW_DEFLATE = -15, ZLIB = 15, GZIP = 15 + 16, FILLING = 8, MOST_KEPT = 1 << 28 };
 static const uint64_t unknown = UINT64_MAX, deflate_limit = 1032; /* bytes out of one byte at the most */
 
 typedef struct work {
@@ -20,6 +21,7 @@ typedef struct inflate_stream {
     stream head;
     stream *parent;
     work *work; /* NULL while nothing is being unpacked */
+    char *kept; /* all unpacked bytes, or NULL */
     int wrapping; /* RAW_DEFLATE, ZLIB or GZIP */
     bool own, ended, check_crc;
     uint64_t at, packed;     /* where the packed bytes are; packed may be `unknown`: to the end of the parent */
@@ -154,18 +156,51 @@ static nd_status skip_to(inflate_stream *f, uint64_t at, bool *reached)
     return ND_OK;
 }
 
-/* Nobody reads the bytes that fill up the end of a MAT-file's variable: they are passed over here, so that its checksum is compared. */
-static nd_status inflate_read(stream *s, uint64_t at, void *buffer, size_t n, size_t *got)
+static void forget(inflate_stream *f)
 {
-    inflate_stream *f = (inflate_stream *)s;
+    ndi_free(f->kept);
+    f->kept = NULL;
+}
+
+/* From the start, all of it. */
+static nd_status keep(inflate_stream *f)
+{
+    size_t got;
+    TRY(start(f));
+    TRY(NEW(f->kept, (size_t)f->size));
+    nd_status status = unpack(f, f->kept, (size_t)f->size, &got);
+    release(f);
+    if (status == ND_OK && got < f->size) status = ndi_fail(ND_ERR_FORMAT, "%s: unpacks to %zu bytes, expected %llu", f->head.name, got, (unsigned long long)f->size);
+    if (status != ND_OK) forget(f);
+    return status;
+}
+
+static nd_status read_kept(inflate_stream *f, uint64_t at, void *buffer, size_t n, size_t *got)
+{
+    *got = n < f->size - at ? n : (size_t)(f->size - at);
+    memcpy(buffer, f->kept + at, *got);
+    if (f->size - at - *got < FILLING) forget(f);
+    return ND_OK;
+}
+
+static nd_status read_forward(inflate_stream *f, uint64_t at, void *buffer, size_t n, size_t *got)
+{
     bool reached;
-    if (f->size != unknown && at >= f->size) return ND_OK;
     nd_status status = skip_to(f, at, &reached);
     if (status == ND_OK && reached) status = unpack(f, buffer, n, got);
+    /* Nobody reads the bytes that fill up the end of a variable: they are passed over here, so that its checksum is compared. */
     if (status == ND_OK && f->wrapping == ZLIB && f->size - f->position < FILLING) status = skip_to(f, f->size, &reached);
     if (status != ND_OK) *got = 0;
     if (status != ND_OK || f->ended || f->position == f->size) release(f);
     return status;
+}
+
+static nd_status inflate_read(stream *s, uint64_t at, void *buffer, size_t n, size_t *got)
+{
+    inflate_stream *f = (inflate_stream *)s;
+    if (f->size != unknown && at >= f->size) return ND_OK;
+    if (f->wrapping == ZLIB && f->work && at < f->position && f->size <= MOST_KEPT) TRY(keep(f));
+    return f->kept ? read_kept(f, at, buffer, n, got) : read_forward(f, at, buffer, n, got);
 }
 
 static nd_status inflate_size(stream *s, uint64_t *size)
@@ -197,6 +232,7 @@ static void inflate_close(stream *s)
 {
     inflate_stream *f = (inflate_stream *)s;
     release(f);
+    forget(f);
     if (f->own) ndi_stream_close(f->parent);
 }
 

@@ -91,6 +91,22 @@ nd_status ndi_frames_read(const frames *f, const size_t *chosen, size_t n_chosen
     return status;
 }
 
+nd_status ndi_columns_read(const array *a, size_t width, size_t skipped, const size_t *chosen, size_t n_chosen, uint64_t first, size_t count, double *to)
+{
+    const size_t fits = BLOCK_BYTES / sizeof(double) / width, most = fits < 1 ? 1 : fits > count ? count : fits;
+    double *slice;
+    TRY(NEW(slice, most * width));
+    nd_status status = ND_OK;
+    for (size_t done = 0, n; done < count && status == ND_OK; done += n) {
+        n = count - done < most ? count - done : most;
+        status = ndi_array_read_f64(a, ((size_t)first + done) * width, n * width, slice);
+        for (size_t k = 0; k < n_chosen && status == ND_OK; k++)
+            for (size_t i = 0; i < n; i++) to[k * count + done + i] = slice[i * width + chosen[k] + skipped];
+    }
+    ndi_free(slice);
+    return status;
+}
+
 /* ---- channels ---- */
 
 nd_status ndi_content_add_signals(content *c, const stream *in, size_t n_channels, signals **s)

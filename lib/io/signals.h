@@ -71,4 +71,7 @@ typedef struct frames {
 
 nd_status ndi_frames_read(const frames *f, const size_t *chosen, size_t n_chosen, uint64_t first, size_t count, double *to, size_t row);
 
+/* The same from an array, row by row: each row is a sample of `width` columns, of which column skipped + k is channel k. */
+nd_status ndi_columns_read(const array *a, size_t width, size_t skipped, const size_t *chosen, size_t n_chosen, uint64_t first, size_t count, double *to);
+
 #endif
