@@ -11,6 +11,7 @@
 #include "data/images.h"
 #include "data/layout.h"
 #include "data/normalise.h"
+#include "data/sidecar.h"
 #include "data/store.h"
 
 enum { BATCH_BYTES = 64 << 20, MAX_BATCH = 65536 };
@@ -38,14 +39,14 @@ typedef struct reader {
 
 /* ---- names and times ---- */
 
-static nd_status pick_array(reader *m)
+nd_status ndi_import_pick(const content *c, const char *variable, const array **a)
 {
-    static const char *const usual[] = { "preprocessed_eeg_data", "meg_data", "data" };
-    for (size_t i = 0; !m->o->variable && i < COUNT(usual); i++) {
-        m->a = ndi_content_array(m->file, usual[i]);
-        if (m->a) return ND_OK;
+    static const char *const usual[] = { "preprocessed_eeg_data", "meg_data", "data", "eeg" };
+    for (size_t i = 0; !variable && i < COUNT(usual); i++) {
+        *a = ndi_content_array(c, usual[i]);
+        if (*a) return ND_OK;
     }
-    return ndi_content_pick(m->file, m->o->variable, &m->a);
+    return ndi_content_pick(c, variable, a);
 }
 
 static nd_status name_channels(reader *m)
@@ -54,7 +55,7 @@ static nd_status name_channels(reader *m)
     if (m->o->channels) return ndi_prefix(ndi_storage_list_channels(m->s, m->o->channels), "%s", m->path);
     for (size_t i = 0; i < COUNT(usual); i++) {
         const texts *t = ndi_content_texts(m->file, usual[i]);
-        if (t) return ndi_prefix(ndi_storage_name_channels(m->s, t->items, t->n), "%s", m->path);
+        if (t && t->n > 0) return ndi_prefix(ndi_storage_name_channels(m->s, t->items, t->n), "%s", m->path);
     }
     const texts *columns = ndi_content_texts(m->file, "columns"); /* of a table, which need not be channels */
     if (columns && columns->n == m->l.n_channels) return ndi_prefix(ndi_storage_name_channels(m->s, columns->items, columns->n), "%s", m->path);
@@ -275,7 +276,7 @@ static nd_status check_options(const nd_dataset_options *o)
 /* Everything but the samples. */
 static nd_status prepare(reader *m)
 {
-    TRY(pick_array(m));
+    TRY(ndi_import_pick(m->file, m->o->variable, &m->a));
     TRY(ndi_layout_set(&m->l, m->a, m->o->axes, m->path));
     TRY(plan_rows(m));
     TRY(name_channels(m));
@@ -360,6 +361,7 @@ static nd_status read_source(nd_dataset **d, const char *source, const char *sto
     nd_status status;
     GO(check_options(o));
     GO(ndi_content_open(&m.file, source));
+    GO(ndi_sidecar_add(m.file, source));
     GO(ndi_store_is(m.file, &is_store));
     if (is_store) {
         content *c = m.file;
@@ -407,7 +409,11 @@ static void add_file(text *t, const char *what, const char *path)
 nd_status ndi_import_identity(text *t, const char *path, const nd_dataset_options *o)
 {
     const char *const words[][2] = { { "variable", o->variable }, { "axes", o->axes }, { "partition", o->partition }, { "channels", o->channels } };
+    text info = { 0 };
+    TRY(ndi_sidecar_find(&info, path));
     add_file(t, "file", path);
+    if (info.s) add_file(t, "info", info.s);
+    ndi_text_free(&info);
     if (o->images) add_file(t, "images", o->images);
     for (size_t i = 0; i < COUNT(words); i++)
         if (words[i][1]) ndi_text_add(t, "%s='%s' ", words[i][0], words[i][1]);
