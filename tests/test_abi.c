@@ -139,7 +139,7 @@ STRUCT(nd_simulate_options, 64);
 FIELD(nd_simulate_options, size, 0); FIELD(nd_simulate_options, n_subjects, 8); FIELD(nd_simulate_options, n_concepts, 12);
 FIELD(nd_simulate_options, images_per_concept, 16); FIELD(nd_simulate_options, n_test, 20); FIELD(nd_simulate_options, train_repetitions, 24);
 FIELD(nd_simulate_options, test_repetitions, 28); FIELD(nd_simulate_options, n_channels, 32); FIELD(nd_simulate_options, n_samples, 36);
-FIELD(nd_simulate_options, embed_dim, 40); FIELD(nd_simulate_options, reserved, 44); FIELD(nd_simulate_options, snr, 48);
+FIELD(nd_simulate_options, embed_dim, 40); FIELD(nd_simulate_options, n_sessions, 44); FIELD(nd_simulate_options, snr, 48);
 FIELD(nd_simulate_options, seed, 56);
 #endif
 

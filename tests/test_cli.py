@@ -64,7 +64,7 @@ class Tool(unittest.TestCase):
     def test_help_and_version(self):
         self.assertIn("Commands:", self.succeeds("--help"))
         self.assertIn("0.1.0", self.succeeds("--version"))
-        for command in ("simulate", "info", "convert", "train", "embed", "evaluate", "align"):
+        for command in ("simulate", "info", "convert", "train", "embed", "evaluate", "align", "prepare"):
             self.assertIn("Examples:", self.succeeds(command, "--help"), command)
 
     def test_simulate_and_train(self):

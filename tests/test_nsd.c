@@ -300,7 +300,7 @@ static void test_same_bytes(void **state)
     prepare(sessions(), "volumes", "", 2);
     assert_same_file("one/subj02_training.safetensors", "volumes/subj02_training.safetensors");
     assert_same_file("one/subj02_test.safetensors", "volumes/subj02_test.safetensors");
-    assert_int_equal(access(nd_test_temp("volumes/subj02_sessions"), F_OK), -1);
+    assert_int_equal(access(nd_test_temp("volumes/.subj02"), F_OK), -1);
 }
 
 /* Rows of an array of all 73,000 pictures, and rows of an array that follows the store, are joined by the lists of ids. */

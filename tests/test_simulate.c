@@ -307,7 +307,7 @@ static void wrong_options_are_named(void **state)
         { offsetof(nd_simulate_options, n_concepts), 0, "n_concepts" }, { offsetof(nd_simulate_options, n_subjects), 11, "n_subjects" },
         { offsetof(nd_simulate_options, n_subjects), 0, "n_subjects" }, { offsetof(nd_simulate_options, n_channels), 32, "n_channels" },
         { offsetof(nd_simulate_options, n_samples), 10, "n_samples" },  { offsetof(nd_simulate_options, test_repetitions), 0, "test_repetitions" },
-        { offsetof(nd_simulate_options, reserved), 1, "reserved" },
+        { offsetof(nd_simulate_options, n_sessions), 5, "n_sessions" },
     };
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
         nd_simulate_options o = small();

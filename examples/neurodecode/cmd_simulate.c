@@ -6,7 +6,7 @@
 /* Counts are 0 where not given. */
 typedef struct values {
     shared all;
-    uint32_t subjects, concepts, images_per_concept, test, train_repetitions, test_repetitions, channels, samples, dim;
+    uint32_t subjects, concepts, images_per_concept, test, train_repetitions, test_repetitions, channels, samples, dim, sessions;
     double snr;
     bool full_size;
 } values;
@@ -22,6 +22,7 @@ static const option options[] = {
     { "test", 0, "N", WHOLE, AT(test), 1, 99999, "test concepts, one image each, none of them trained on (default 200, as real)" },
     { "train-repetitions", 0, "N", WHOLE, AT(train_repetitions), 1, 1000, "of each training image (default 4, as real)" },
     { "test-repetitions", 0, "N", WHOLE, AT(test_repetitions), 1, 1000, "of each test image (default 20, real 80)" },
+    { "sessions", 0, "N", WHOLE, AT(sessions), 1, 4, "write raw recordings of 1, 2 or 4 sessions, to be prepared, instead of trials" },
     { "full-size", 0, NULL, FLAG, AT(full_size), 0, 0, "the real sizes for what is not given: 10.4 GB for each person" },
     { .help = "Signals:" },
     { "channels", 0, "N", WHOLE, AT(channels), 17, 63, "electrodes: 63, or 17 for the occipital and parietal ones (default 63)" },
@@ -61,9 +62,18 @@ static nd_simulate_options choose(const values *v)
     take(&o.n_channels, v->channels);
     take(&o.n_samples, v->samples);
     take(&o.embed_dim, v->dim);
+    take(&o.n_sessions, v->sessions);
     if (v->snr >= 0) o.snr = v->snr;
     o.seed = v->all.seed;
     return o;
+}
+
+/* Of all recordings. Raw ones have a target after every 20 images, 200 ms for each of both, and 2 s before and after. */
+static uint64_t count_bytes(const nd_simulate_options *o)
+{
+    const uint64_t trials = (uint64_t)o->n_concepts * o->images_per_concept * o->train_repetitions + (uint64_t)o->n_test * o->test_repetitions;
+    const uint64_t numbers = o->n_sessions ? (trials * 21 / 20 * 200 + (uint64_t)o->n_sessions * 8000) * (o->n_channels + 1) : trials * o->n_channels * o->n_samples;
+    return numbers * sizeof(double) * o->n_subjects;
 }
 
 static int run(const void *values_given, char *const *arguments)
@@ -72,8 +82,7 @@ static int run(const void *values_given, char *const *arguments)
     nd_simulate_options o = choose(v);
     if (nd_simulate(arguments[0], &o, show_progress, (void *)&v->all) != ND_OK) return failed();
     uint64_t training = (uint64_t)o.n_concepts * o.images_per_concept;
-    uint64_t bytes =
-        (training * o.train_repetitions + (uint64_t)o.n_test * o.test_repetitions) * o.n_channels * o.n_samples * sizeof(double) * o.n_subjects;
+    const uint64_t bytes = count_bytes(&o);
     if (v->all.json)
         print_json(json_pack("{s:s, s:I, s:I, s:I, s:I}", "folder", arguments[0], "subjects", (json_int_t)o.n_subjects, "training_images",
                              (json_int_t)training, "test_images", (json_int_t)o.n_test, "bytes", (json_int_t)bytes));

@@ -30,7 +30,7 @@ typedef struct nd_simulate_options {
     uint32_t n_channels;         /**< 63 or 17 (occipital and parietal); default 63 */
     uint32_t n_samples;          /**< at 250 Hz from 0 s on; default 250 */
     uint32_t embed_dim;          /**< of the embeddings; default 512 */
-    uint32_t reserved;           /**< 0 */
+    uint32_t n_sessions;         /**< 0 = trials as they come out of preprocessing; 1, 2 or 4 = raw recordings of as many sessions, see nd_simulate(); default 0 */
     double snr;                  /**< ratio of the power of the evoked response to that of the noise, in a single trial over all channels and samples; default 0.02 */
     uint64_t seed;               /**< default 42 */
 } nd_simulate_options;
@@ -41,6 +41,10 @@ ND_API nd_status nd_simulate_options_init(nd_simulate_options *options, size_t s
 /** @brief Writes the files that THINGS-EEG2 has into @p folder, which is made if need be: `Preprocessed_data_250Hz/sub-XX/preprocessed_eeg_{training,test}.npy` (protocol-4 pickles of float64),
  *  `image_metadata.npy`, `image_embeddings/{training_images|test_images}/<concept>/<file>_{aligned,unaligned}.npy`, and `simulation.json` with every option.
  *  Streamed: memory stays small at any size.
+ *
+ *  With `n_sessions` it writes, instead of the first of these, `raw_eeg/sub-XX/ses-YY/raw_eeg_{training,test}.npy` as the public release has them: continuous signals at 1000 Hz in volts, channels
+ *  in random order, a trigger channel `stim` with the number of the image, 99999 for the targets between them. Images follow each other every 200 ms, so responses overlap. Of four sessions a
+ *  training image is in two, a test image in all. A session is in memory at 250 Hz: 0.2 GB at the real size.
  *  @return ::ND_ERR_ARGUMENT, ::ND_ERR_IO, ::ND_ERR_CANCELLED. */
 ND_API nd_status nd_simulate(const char *folder, const nd_simulate_options *options, nd_progress_fn progress, void *user);
 

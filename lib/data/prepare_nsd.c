@@ -281,7 +281,7 @@ static nd_status plan_copies(nd_preparation *p, nsd *n)
     n->copied = n->by_session || !ndi_nsd_voxels_concurrent(&n->whole);
     for (size_t i = 0; n->copied && i < n->n_trials / NSD_SESSION; i++) {
         const preparation_step step = { .name = ndi_preparation_text(p, "%s session %zu", p->name, i + 1),
-                                        .file = ndi_preparation_text(p, "%s_sessions/session%02zu.npy", p->name, i + 1),
+                                        .file = ndi_preparation_text(p, ".%s/session%02zu.npy", p->name, i + 1),
                                         .bytes = NSD_SESSION * count_voxels(n) * sizeof(float),
                                         .temporary = true,
                                         .run = copy_session,

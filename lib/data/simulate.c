@@ -12,6 +12,7 @@
 #include "base/text.h"
 #include "data/electrodes.h"
 #include "data/simulate_brain.h"
+#include "data/simulate_raw.h"
 #include "data/simulate_world.h"
 #include "io/files.h"
 #include "io/format.h"
@@ -33,6 +34,8 @@ const nd_simulate_options ndi_simulate_defaults = {
     .seed = 42,
 };
 
+static const char *const partition_names[N_PARTITIONS] = { "training", "test" };
+
 /* One table for what an option may be and for simulation.json. */
 static const struct field {
     const char *name;
@@ -48,7 +51,7 @@ static const struct field {
     { "n_channels", offsetof(nd_simulate_options, n_channels), NDI_N_POSTERIOR, NDI_N_ELECTRODES },
     { "n_samples", offsetof(nd_simulate_options, n_samples), 50, 1000 },
     { "embed_dim", offsetof(nd_simulate_options, embed_dim), 2, 16384 },
-    { "reserved", offsetof(nd_simulate_options, reserved), 0, 0 },
+    { "n_sessions", offsetof(nd_simulate_options, n_sessions), 0, 4 },
 };
 
 static uint32_t field_value(const nd_simulate_options *o, const struct field *f)
@@ -67,6 +70,12 @@ static nd_status check_options(const nd_simulate_options *o)
     }
     CHECK(o->n_channels == NDI_N_ELECTRODES || o->n_channels == NDI_N_POSTERIOR, ND_ERR_ARGUMENT, "simulate: n_channels is %u, expected %d or %d",
           o->n_channels, NDI_N_ELECTRODES, NDI_N_POSTERIOR);
+    for (int p = 0; p < N_PARTITIONS; p++) {
+        uint32_t times;
+        CHECK(ndi_simulate_shown(o, (partition)p, &times), ND_ERR_ARGUMENT,
+              "simulate: %u repetitions of a %s image are not to be dealt out to %u sessions evenly",
+              p == TRAINING ? o->train_repetitions : o->test_repetitions, partition_names[p], o->n_sessions);
+    }
     CHECK(isfinite(o->snr) && o->snr >= 0 && o->snr <= 1000, ND_ERR_ARGUMENT, "simulate: snr is %g, expected 0 to 1000", o->snr);
     return ND_OK;
 }
@@ -84,8 +93,6 @@ typedef struct writer {
     size_t trial_size, block_images, block; /* block: number of the one in `data`, SIZE_MAX = none */
     float *data;
 } writer;
-
-static const char *const partition_names[N_PARTITIONS] = { "training", "test" };
 
 /* The path of a file or folder below the root. */
 static nd_status make_path(char path[PATH_SIZE], const writer *to, const char *pattern, ...) __attribute__((format(printf, 3, 4)));
@@ -111,8 +118,10 @@ static nd_status describe_options(const nd_simulate_options *o, text *json)
 {
     json_t *object = json_object();
     int failed = object == NULL;
-    for (size_t i = 0; i < COUNT(fields) && !failed; i++)
-        if (fields[i].high > 0) failed |= json_object_set_new(object, fields[i].name, json_integer(field_value(o, &fields[i])));
+    for (size_t i = 0; i < COUNT(fields) && !failed; i++) {
+        const uint32_t value = field_value(o, &fields[i]);
+        if (value) failed |= json_object_set_new(object, fields[i].name, json_integer(value));
+    }
     failed |= json_object_set_new(object, "snr", json_real(o->snr));
     failed |= json_object_set_new(object, "seed", json_integer((json_int_t)o->seed));
     failed |= json_object_set_new(object, "rate", json_real(SIMULATE_RATE));
@@ -124,6 +133,8 @@ static nd_status describe_options(const nd_simulate_options *o, text *json)
     return ndi_text_status(json);
 }
 
+static const char *const data_folders[] = { "Preprocessed_data_250Hz", "raw_eeg" };
+
 /* The folder may be new, or hold this very simulation, perhaps cut short. Anything else is left alone: real recordings are not written over, nor
  * are two simulations mixed. */
 static nd_status check_folder(writer *to, const text *description)
@@ -131,8 +142,11 @@ static nd_status check_folder(writer *to, const text *description)
     char path[PATH_SIZE];
     struct stat about;
     bool same;
-    TRY(make_path(path, to, "Preprocessed_data_250Hz"));
-    bool has_data = stat(path, &about) == 0;
+    bool has_data = false;
+    for (size_t i = 0; i < COUNT(data_folders); i++) {
+        TRY(make_path(path, to, "%s", data_folders[i]));
+        has_data = has_data || stat(path, &about) == 0;
+    }
     TRY(make_path(path, to, "simulation.json"));
     if (stat(path, &about) != 0) {
         CHECK(!has_data, ND_ERR_ARGUMENT, "%s: holds recordings that were not simulated; use another folder", to->folder);
@@ -345,12 +359,39 @@ done:
     return status;
 }
 
+static nd_status write_session(writer *to, uint32_t subject, uint32_t session)
+{
+    char path[PATH_SIZE];
+    TRY(make_path(path, to, "raw_eeg/sub-%02u/ses-%02u", subject + 1, session + 1));
+    TRY(ndi_folder_make(path));
+    for (int p = 0; p < N_PARTITIONS; p++) {
+        TRY(make_path(path, to, "raw_eeg/sub-%02u/ses-%02u/raw_eeg_%s.npy", subject + 1, session + 1, partition_names[p]));
+        TRY(ndi_simulate_session(path, to->person, to->workers, to->w, (partition)p, subject, session));
+        to->done += ndi_simulate_session_trials(to->w, (partition)p, session);
+        TRY(ndi_progress_at(&to->watch, to->done));
+    }
+    return ND_OK;
+}
+
+static nd_status write_raw_person(writer *to, uint32_t subject)
+{
+    nd_status status;
+    TRY(ndi_brain_create(&to->person, to->w, subject));
+    for (uint32_t session = 0; session < to->w->options.n_sessions; session++) GO(write_session(to, subject, session));
+    status = ND_OK;
+done:
+    ndi_brain_free(to->person);
+    to->person = NULL;
+    return status;
+}
+
 static nd_status write_recordings(writer *to, nd_progress_fn fn, void *user)
 {
+    const nd_simulate_options *o = &to->w->options;
     uint64_t each = 0;
     for (int p = 0; p < N_PARTITIONS; p++) each += (uint64_t)ndi_world_images(to->w, (partition)p) * ndi_world_repetitions(to->w, (partition)p);
-    ndi_progress_begin(&to->watch, fn, user, "simulate", "trials", 0, each * to->w->options.n_subjects);
-    for (uint32_t subject = 0; subject < to->w->options.n_subjects; subject++) TRY(write_person(to, subject));
+    ndi_progress_begin(&to->watch, fn, user, "simulate", "trials", 0, each * o->n_subjects);
+    for (uint32_t subject = 0; subject < o->n_subjects; subject++) TRY(o->n_sessions ? write_raw_person(to, subject) : write_person(to, subject));
     return ND_OK;
 }
 

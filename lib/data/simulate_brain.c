@@ -250,17 +250,22 @@ static void draw_normals(float *x, size_t n, uint64_t seed, uint64_t trial)
 static size_t row_length(const brain *b) { return b->channels + 2 * RHYTHMS; }
 static size_t scratch_length(const brain *b) { return (b->samples + POLES) * row_length(b) + POLES * b->channels; }
 
-static void make_sources(const brain *b, float *rows)
+static void start_sources(const brain *b, const float *rows, float *states, float *rhythm)
 {
     size_t n = b->channels, length = row_length(b);
-    float *states = rows + (b->samples + POLES) * length, rhythm[2 * RHYTHMS];
     memset(states, 0, POLES * n * sizeof *states);
     for (size_t k = 0; k < POLES; k++)
         for (size_t l = 0; l <= k; l++)
             for (size_t c = 0; c < n; c++) states[k * n + c] += b->start[k * POLES + l] * rows[l * length + c];
-    memcpy(rhythm, rows + n, sizeof rhythm);
-    for (size_t t = 0; t < b->samples; t++) {
-        float *x = rows + (POLES + t) * length;
+    memcpy(rhythm, rows + n, 2 * RHYTHMS * sizeof *rhythm);
+}
+
+/* The next n_samples rows. */
+static void make_sources(const brain *b, float *rows, size_t n_samples, float *states, float *rhythm)
+{
+    size_t n = b->channels, length = row_length(b);
+    for (size_t t = 0; t < n_samples; t++) {
+        float *x = rows + t * length;
         for (size_t c = 0; c < n; c++) {
             float white = x[c], sum = 0;
             for (size_t k = 0; k < POLES; k++) sum += states[k * n + c] = b->decay[k] * states[k * n + c] + b->gain[k] * white;
@@ -289,46 +294,92 @@ static void record_trial(void *context, size_t task, size_t worker)
     const brain *b = j->b;
     size_t n = b->channels * b->samples, length = row_length(b), image = j->first + task / j->repetitions;
     uint64_t trial = ((uint64_t)b->person * N_PARTITIONS + j->p) << 43 | (uint64_t)image << 16 | task % j->repetitions;
-    float *x = j->data + task * n, *rows = b->scratch + worker * scratch_length(b);
+    float *x = j->data + task * n, *rows = b->scratch + worker * scratch_length(b), *states = rows + (b->samples + POLES) * length, rhythm[2 * RHYTHMS];
     memcpy(x, b->evoked + task / j->repetitions * n, n * sizeof *x);
     draw_normals(rows, (b->samples + POLES) * length, b->w->options.seed, trial);
-    make_sources(b, rows);
+    start_sources(b, rows, states, rhythm);
+    make_sources(b, rows + POLES * length, b->samples, states, rhythm);
     ndi_gemm(false, true, b->channels, b->samples, b->sources, 1, b->mixing, b->sources, rows + POLES * length, length, 1, x, b->samples);
 }
 
-static nd_status reserve(brain *b, size_t n_images, size_t n_workers)
+static nd_status reserve_scratch(brain *b, size_t n_workers)
 {
-    if (n_images > b->block_images) {
-        ndi_free(b->latents);
-        ndi_free(b->evoked);
-        b->latents = b->evoked = NULL;
-        b->block_images = 0;
-        TRY(NEW(b->latents, n_images * RESPONSE_ROWS));
-        TRY(NEW(b->evoked, n_images * b->channels * b->samples));
-        b->block_images = n_images;
+    if (n_workers <= b->n_workers) return ND_OK;
+    ndi_free(b->scratch);
+    b->scratch = NULL;
+    b->n_workers = 0;
+    TRY(NEW(b->scratch, n_workers * scratch_length(b)));
+    b->n_workers = n_workers;
+    return ND_OK;
+}
+
+static nd_status reserve_images(brain *b, size_t n_images)
+{
+    if (n_images <= b->block_images) return ND_OK;
+    ndi_free(b->latents);
+    ndi_free(b->evoked);
+    b->latents = b->evoked = NULL;
+    b->block_images = 0;
+    TRY(NEW(b->latents, n_images * RESPONSE_ROWS));
+    TRY(NEW(b->evoked, n_images * b->channels * b->samples));
+    b->block_images = n_images;
+    return ND_OK;
+}
+
+nd_status ndi_brain_evoke(brain *b, pool *workers, partition p, const size_t *images, size_t count, const float **evoked)
+{
+    size_t n = b->channels * b->samples;
+    TRY(reserve_images(b, count));
+    memset(b->latents, 0, count * RESPONSE_ROWS * sizeof *b->latents);
+    for (size_t i = 0; i < count; i++) {
+        float latent[LATENT_DIRECTIONS];
+        b->latents[i * RESPONSE_ROWS] = 1;
+        if (images[i] == NDI_NO_IMAGE) continue;
+        ndi_world_latent(b->w, p, images[i], latent);
+        memcpy(b->latents + i * RESPONSE_ROWS + 1, latent, BRAIN_DIRECTIONS * sizeof *latent);
     }
-    if (n_workers > b->n_workers) {
-        ndi_free(b->scratch);
-        b->scratch = NULL;
-        b->n_workers = 0;
-        TRY(NEW(b->scratch, n_workers * scratch_length(b)));
-        b->n_workers = n_workers;
-    }
+    ndi_gemm_parallel(workers, false, false, count, n, RESPONSE_ROWS, 1, b->latents, RESPONSE_ROWS, b->response, n, 0, b->evoked, n);
+    *evoked = b->evoked;
     return ND_OK;
 }
 
 nd_status ndi_brain_record(brain *b, pool *workers, partition p, size_t first, size_t count, float *data)
 {
-    TRY(reserve(b, count, ndi_pool_threads(workers)));
-    for (size_t i = 0; i < count; i++) {
-        float latent[LATENT_DIRECTIONS];
-        ndi_world_latent(b->w, p, first + i, latent);
-        b->latents[i * RESPONSE_ROWS] = 1;
-        memcpy(b->latents + i * RESPONSE_ROWS + 1, latent, BRAIN_DIRECTIONS * sizeof *latent);
-    }
-    size_t n = b->channels * b->samples, repetitions = ndi_world_repetitions(b->w, p);
-    ndi_gemm_parallel(workers, false, false, count, n, RESPONSE_ROWS, 1, b->latents, RESPONSE_ROWS, b->response, n, 0, b->evoked, n);
+    size_t *images, repetitions = ndi_world_repetitions(b->w, p);
+    const float *evoked;
+    TRY(reserve_scratch(b, ndi_pool_threads(workers)));
+    TRY(NEW(images, count));
+    for (size_t i = 0; i < count; i++) images[i] = first + i;
+    nd_status status = ndi_brain_evoke(b, workers, p, images, count, &evoked);
+    ndi_free(images);
+    TRY(status);
     job j = { b, p, first, repetitions, data };
     ndi_pool_run(workers, count * repetitions, record_trial, &j);
     return ND_OK;
+}
+
+/* ---- noise without end ---- */
+
+enum { NOISE_BLOCK = 2048 }; /* samples made at a time: its normal numbers have an index of 16 bits */
+
+nd_status ndi_brain_noise(brain *b, pool *workers, partition p, uint32_t session, size_t n_samples, float *x)
+{
+    const size_t length = row_length(b);
+    const uint64_t stream = ((uint64_t)b->person * N_PARTITIONS + p) << 43 | (uint64_t)1 << 42 | (uint64_t)session << 32; /* none of a trial */
+    float *rows = NULL, *states = NULL, rhythm[2 * RHYTHMS];
+    nd_status status;
+    GO(NEW(rows, NOISE_BLOCK * length));
+    GO(NEW(states, POLES * b->channels));
+    draw_normals(rows, POLES * length, b->w->options.seed, stream | UINT32_MAX);
+    start_sources(b, rows, states, rhythm);
+    for (size_t first = 0; first < n_samples; first += NOISE_BLOCK) {
+        const size_t n = n_samples - first < (size_t)NOISE_BLOCK ? n_samples - first : (size_t)NOISE_BLOCK;
+        draw_normals(rows, n * length, b->w->options.seed, stream | first / NOISE_BLOCK);
+        make_sources(b, rows, n, states, rhythm);
+        ndi_gemm_parallel(workers, false, true, b->channels, n, b->sources, 1, b->mixing, b->sources, rows, length, 0, x + first, n_samples);
+    }
+done:
+    ndi_free(rows);
+    ndi_free(states);
+    return status;
 }

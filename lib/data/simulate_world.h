@@ -28,7 +28,9 @@ enum simulate_stream {
     MODEL_REST,
     BRAIN_OF_PEOPLE,
     BRAIN_OF_PERSON,
-    BRAIN_NOISE
+    BRAIN_NOISE,
+    DRAW_ORDER,
+    DRAW_CHANNELS
 };
 
 typedef struct world {

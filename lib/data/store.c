@@ -3,6 +3,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "io/feed.h"
 #include "io/format.h"
 #include "io/json.h"
 
@@ -10,36 +11,10 @@ static const char version[] = "1";
 
 /* ---- writing ---- */
 
-/* Hands out samples in any runs from a buffer of whole trials. */
-typedef struct feed {
-    const sample_source *from;
-    size_t per_trial, n_trials;
-    float *buffer;
-    size_t first, count; /* trials in the buffer */
-} feed;
-
-static nd_status feed_fill(void *context, size_t at, size_t count, void *elements)
+static nd_status read_rows(void *context, size_t first, size_t count, void *rows)
 {
-    feed *f = context;
-    float *to = elements;
-    while (count > 0) {
-        size_t trial = at / f->per_trial;
-        if (trial >= f->first + f->count) {
-            f->first = trial;
-            f->count = f->n_trials - trial < f->from->batch ? f->n_trials - trial : f->from->batch;
-            nd_status status = f->from->read(f->from->context, f->first, f->count, f->buffer);
-            if (status != ND_OK) {
-                f->count = 0;
-                return status;
-            }
-        }
-        size_t in_buffer = at - f->first * f->per_trial, left = f->count * f->per_trial - in_buffer, n = count < left ? count : left;
-        memcpy(to, f->buffer + in_buffer, n * sizeof *to);
-        to += n;
-        at += n;
-        count -= n;
-    }
-    return ND_OK;
+    const sample_source *from = context;
+    return from->read(from->context, first, count, rows);
 }
 
 static nd_status set_text(json_t *o, const char *key, const char *value) { return ndi_json_set(o, key, json_string(value)); }
@@ -72,13 +47,25 @@ done:
 
 nd_status ndi_store_write(const char *path, const storage *s, const sample_source *from, const char *source)
 {
-    feed f = { .from = from, .per_trial = s->n_channels * s->n_samples, .n_trials = s->n_trials };
+    feed f = { .read = read_rows,
+               .context = (void *)(uintptr_t)from,
+               .n_rows = s->n_trials,
+               .row_elements = s->n_channels * s->n_samples,
+               .element_size = sizeof(float),
+               .batch = from->batch };
+    float *buffer = NULL;
     text metadata = { 0 };
     nd_status status;
-    GO(NEW(f.buffer, from->batch * f.per_trial));
+    GO(NEW(buffer, f.batch * f.row_elements));
+    f.buffer = buffer;
     GO(describe(&metadata, s, source));
     const put_array arrays[] = {
-        { .name = "data", .type = DTYPE_F32, .n_dims = 3, .shape = { s->n_trials, s->n_channels, s->n_samples }, .fill = feed_fill, .context = &f },
+        { .name = "data",
+          .type = DTYPE_F32,
+          .n_dims = 3,
+          .shape = { s->n_trials, s->n_channels, s->n_samples },
+          .fill = ndi_feed_fill,
+          .context = &f },
         { .name = "image", .type = DTYPE_I32, .n_dims = 1, .shape = { s->n_trials }, .data = s->image },
         { .name = "subject", .type = DTYPE_I32, .n_dims = 1, .shape = { s->n_trials }, .data = s->subject },
         { .name = "repetition", .type = DTYPE_I32, .n_dims = 1, .shape = { s->n_trials }, .data = s->repetition },
@@ -90,7 +77,7 @@ nd_status ndi_store_write(const char *path, const storage *s, const sample_sourc
     const put all = { .arrays = arrays, .n_arrays = COUNT(arrays), .texts = lists, .n_texts = COUNT(lists), .metadata = metadata.s };
     status = ndi_format_write(path, "safetensors", &all);
 done:
-    ndi_free(f.buffer);
+    ndi_free(buffer);
     ndi_text_free(&metadata);
     return status;
 }

@@ -1,8 +1,6 @@
 /* Multivariate noise normalisation (Guggenmos et al. 2018): x(t) <- S^(-1/2) x(t) with S the covariance of the channels. S is the mean, over the images and over the
- * repetitions of each, of covariances over the samples of a trial; or, per time point, of covariances over the repetitions. Each is shrunk after Ledoit and
- * Wolf (2004) with standardised features. For n observations of p features, z standardised, G = z z' / n:
- *   m = tr(G) / p,  d = (|G|^2 - 2 m tr(G) + p m^2) / p,  b = (sum over t of |z_t|^4 / n - |G|^2) / (p n),  a = min(b, d) / d
- *   S_ij = sd_i ((1 - a) G_ij + a m [i = j]) sd_j
+ * repetitions of each, of covariances over the samples of a trial; or, per time point, of covariances over the repetitions. Each is shrunk, see
+ * math/covariance.h.
  * Trials are taken in chunks of fixed size whose sums are added in order: the same bits for any number of threads. */
 #include "data/whiten.h"
 
@@ -11,8 +9,8 @@
 
 #include "base/pool.h"
 #include "data/map_trials.h"
+#include "math/covariance.h"
 #include "math/gemm.h"
-#include "math/linalg.h"
 
 enum { CHUNK = 32, CHUNKS = 16 };
 
@@ -35,35 +33,6 @@ typedef struct fitter {
     size_t n_work;
 } fitter;
 
-/* ---- one covariance ---- */
-
-/* z: p x n, one row of observations per feature; replaced. Adds weight x the shrunk covariance to `sum`; `g` holds p x p, `sd` p numbers. */
-static void add_covariance(double *z, size_t p, size_t n, double weight, double *g, double *sd, double *sum)
-{
-    double trace = 0, square = 0, fourth = 0;
-    for (size_t i = 0; i < p; i++) {
-        double *x = z + i * n, mean = 0, variance = 0;
-        for (size_t t = 0; t < n; t++) mean += x[t];
-        mean /= (double)n;
-        for (size_t t = 0; t < n; t++) variance += (x[t] - mean) * (x[t] - mean);
-        sd[i] = sqrt(variance / (double)n);
-        const double scale = sd[i] > 0 ? 1 / sd[i] : 1;
-        for (size_t t = 0; t < n; t++) x[t] = (x[t] - mean) * scale;
-    }
-    ndi_gemm_f64(false, true, p, p, n, 1 / (double)n, z, n, z, n, 0, g, p);
-    for (size_t i = 0; i < p * p; i++) square += g[i] * g[i];
-    for (size_t i = 0; i < p; i++) trace += g[i * p + i];
-    for (size_t t = 0; t < n; t++) {
-        double length = 0;
-        for (size_t i = 0; i < p; i++) length += z[i * n + t] * z[i * n + t];
-        fourth += length * length;
-    }
-    const double m = trace / (double)p, d = (square - 2 * m * trace + (double)p * m * m) / (double)p;
-    const double b = fmin((fourth / (double)n - square) / ((double)p * (double)n), d), a = b > 0 && d > 0 ? b / d : 0;
-    for (size_t i = 0; i < p; i++)
-        for (size_t j = 0; j < p; j++) sum[i * p + j] += weight * sd[i] * sd[j] * ((1 - a) * g[i * p + j] + (i == j ? a * m : 0));
-}
-
 /* ---- sums over trials or groups ---- */
 
 static void add_trial(const fitter *f, size_t unit, float *x, double *work, double *sum)
@@ -72,7 +41,7 @@ static void add_trial(const fitter *f, size_t unit, float *x, double *work, doub
     const double count = (double)(f->g.begin[group + 1] - f->g.begin[group]);
     ndi_dataset_read(f->d, trial, x);
     for (size_t i = 0; i < p * n; i++) work[i] = (double)x[i];
-    add_covariance(work, p, n, 1 / (count * (double)f->g.n), work + p * n, work + p * n + p * p, sum);
+    ndi_shrunk_covariance(work, p, n, 1 / (count * (double)f->g.n), sum, work + p * n);
 }
 
 static void add_group(const fitter *f, size_t group, float *x, double *work, double *sum)
@@ -82,7 +51,7 @@ static void add_group(const fitter *f, size_t group, float *x, double *work, dou
     for (size_t t = 0; t < n; t++) {
         for (size_t i = 0; i < p; i++)
             for (size_t k = 0; k < count; k++) work[i * count + k] = (double)x[(k * p + i) * n + t];
-        add_covariance(work, p, count, 1 / ((double)n * (double)f->g.n), work + p * f->most, work + p * f->most + p * p, sum);
+        ndi_shrunk_covariance(work, p, count, 1 / ((double)n * (double)f->g.n), sum, work + p * f->most);
     }
 }
 
@@ -141,7 +110,8 @@ static nd_status prepare(fitter *f, pool *threads)
               f->d->images.items[f->d->image[f->g.order[f->g.begin[k]]]]);
     }
     CHECK(f->per_time || n > 1, ND_ERR_ARGUMENT, "whiten: trials of one sample; a covariance over samples takes two");
-    f->n_work = p * (f->per_time ? f->most : n) + p * p + p;
+    const size_t observations = f->per_time ? f->most : n;
+    f->n_work = p * observations + ndi_shrunk_scratch(p, observations);
     TRY(NEW(f->sums, CHUNKS * p * p));
     TRY(NEW(f->work, n_workers * f->n_work));
     return NEW(f->trials, n_workers * (f->per_time ? f->most : 1) * p * n);
@@ -167,21 +137,7 @@ static nd_status fit(const nd_dataset *d, bool per_time, double *covariance, nd_
     return status;
 }
 
-/* ---- the inverse square root, and its use ---- */
-
-/* V diag(w^(-1/2)) V' in place of a covariance; `v` and `w` hold p x p and 2 p numbers. */
-static nd_status invert_root(double *a, size_t p, double *v, double *w)
-{
-    memcpy(v, a, p * p * sizeof *v);
-    TRY(ndi_eigen_symmetric(v, p, w, w + p));
-    for (size_t k = 0; k < p; k++)
-        CHECK(w[k] > 1e-14 * w[p - 1], ND_ERR_NUMERIC, "whiten: the covariance is singular (smallest eigenvalue %g, largest %g)", w[0], w[p - 1]);
-    for (size_t i = 0; i < p; i++)
-        for (size_t k = 0; k < p; k++) a[i * p + k] = v[i * p + k] / sqrt(sqrt(w[k]));
-    memcpy(v, a, p * p * sizeof *v);
-    ndi_gemm_f64(false, true, p, p, p, 1, v, p, v, p, 0, a, p);
-    return ND_OK;
-}
+/* ---- use ---- */
 
 typedef struct whitener {
     const double *root;
@@ -217,21 +173,17 @@ nd_status ndi_dataset_whiten(nd_dataset **d, const nd_dataset *from, const nd_da
                              void *user)
 {
     const size_t p = from->n_channels;
-    double *a = NULL, *v = NULL, *w = NULL;
+    double *a = NULL;
     nd_status status;
     TRY(check(from, fits, n_fits, per));
     GO(NEW(a, p * p));
-    GO(NEW(v, p * p));
-    GO(NEW(w, 2 * p));
     for (size_t k = 0; k < n_fits; k++) GO(fit(fits[k], per == ND_WHITEN_TIME, a, fn, user));
     for (size_t i = 0; i < p * p; i++) a[i] /= (double)n_fits;
-    GO(invert_root(a, p, v, w));
+    GO(ndi_inverse_root(a, p));
     const whitener use = { a, p, from->n_samples };
     const trial_map m = { whiten_trial, &use, from->n_samples, 2 * p * from->n_samples, from->rate, "whiten" };
     GO(ndi_dataset_map(d, from, &m, fn, user));
 done:
     ndi_free(a);
-    ndi_free(v);
-    ndi_free(w);
     return status;
 }

@@ -1,9 +1,11 @@
 #include "math/fft.h"
 
 #include <math.h>
+#include <stdbool.h>
 #include <string.h>
 
 #include "base/mem.h"
+#include "math/vec.h"
 
 struct fft {
     size_t n, m;     /* length; the power of two that is transformed */
@@ -98,6 +100,26 @@ void ndi_fft_inverse(const fft *f, double *x, double *scratch)
     ndi_fft_forward(f, x, scratch);
     conjugate(x, f->n);
     for (size_t k = 0; k < 2 * f->n; k++) x[k] /= (double)f->n;
+}
+
+/* ---- many at once ---- */
+
+const size_t *ndi_fft_places(const fft *f) { return f->chirp ? NULL : f->reverse; }
+
+/* The first levels go block by block, as long as a block fits into the cache next to the processor. */
+void ndi_fft_lanes(const fft *f, double *x)
+{
+    enum { BLOCK = 128 };
+    const size_t m = f->m, block = m < (size_t)BLOCK ? m : (size_t)BLOCK;
+    bool odd = false; /* number of levels: the first one goes alone */
+    size_t half = 1;
+    for (size_t k = 1; k < m; k *= 2) odd = !odd;
+    for (size_t from = 0; from < m; from += block) {
+        double *y = x + from * 2 * NDI_LANES;
+        if (odd) ndi_vec->fft_one(y, block, 1, m, f->roots);
+        for (half = odd ? 2 : 1; 4 * half <= block; half *= 4) ndi_vec->fft_two(y, block, half, m, f->roots);
+    }
+    for (; half < m; half *= 4) ndi_vec->fft_two(x, m, half, m, f->roots);
 }
 
 /* ---- plans ---- */

@@ -17,4 +17,8 @@ size_t ndi_fft_scratch(const fft *f); /* numbers of scratch that a transform tak
 void ndi_fft_forward(const fft *f, double *x, double *scratch);
 void ndi_fft_inverse(const fft *f, double *x, double *scratch);
 
+/* NDI_LANES transforms at once (math/vec.h), of lengths that are powers of two: element k of all is to stand at place ndi_fft_places(f)[k] of x before; it stands at k afterwards. */
+const size_t *ndi_fft_places(const fft *f); /* NULL for other lengths */
+void ndi_fft_lanes(const fft *f, double *x);
+
 #endif

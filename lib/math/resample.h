@@ -23,6 +23,10 @@ size_t ndi_resampler_length(const resampler *r);  /* of the result */
 size_t ndi_resampler_scratch(const resampler *r); /* numbers of scratch; each thread needs its own */
 void ndi_resample(const resampler *r, const double *x, double *y, double *scratch);
 
+/* Many signals at once with padding at the edges, row k at x + k x step, after subtracting shift[k] (NULL = 0); results one behind the other. */
+void ndi_resample_rows(const resampler *r, const double *x, size_t step, size_t n_rows, const double *shift, double *y, double *scratch);
+size_t ndi_resampler_rows_scratch(const resampler *r);
+
 /* before + n + after numbers with odd reflection: 2 x_0 - x_k and 2 x_{n-1} - x_{n-1-k}; zeros where there is nothing to reflect. */
 void ndi_pad_reflect(const double *x, size_t n, size_t before, size_t after, double *to);
 

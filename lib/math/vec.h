@@ -6,6 +6,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+enum { NDI_LANES = 8 };
+
 typedef struct vec_kernels {
     const char *name; /* "baseline", "avx2", "avx512" */
     void (*exp)(const float *x, float *y, size_t n);                                   /* relative error < 2.5e-7 over the float range; 0 and inf beyond */
@@ -17,6 +19,10 @@ typedef struct vec_kernels {
     float (*max)(const float *x, size_t n);                                            /* n > 0 */
     void (*axpy)(float alpha, const float *x, float *y, size_t n);                     /* y += alpha x */
     void (*scale_shift)(float a, float b, const float *x, float *y, size_t n);         /* y = a x + b */
+    /* Levels of a Fourier transform of length m over NDI_LANES signals at once, for n elements of it from an element whose place is a multiple of 4 half: fft_one that of butterflies over
+     * `half` elements, fft_two this one and the next. Element k of all signals: NDI_LANES real parts, then NDI_LANES imaginary parts. roots: exp(-2 pi i k / m). */
+    void (*fft_one)(double *x, size_t n, size_t half, size_t m, const double *roots);
+    void (*fft_two)(double *x, size_t n, size_t half, size_t m, const double *roots);
     float (*exp_sum)(const float *x, float shift, float *y, size_t n);                 /* y = exp(x - shift), returns the sum */
 } vec_kernels;
 

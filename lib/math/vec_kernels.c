@@ -136,4 +136,58 @@ static float k_exp_sum(const float *x, float shift, float *y, size_t n)
     return k_sum(y, n);
 }
 
-const vec_kernels PASTE(ndi_vec_, ND_ISA) = { TEXT(ND_ISA), k_exp, k_elu, k_gelu, k_gelu_grad, k_dot, k_sum, k_max, k_axpy, k_scale_shift, k_exp_sum };
+/* a, b <- a + w b, a - w b in each lane. */
+static inline void butterfly(double *restrict a, double *restrict b, double re, double im)
+{
+    for (size_t l = 0; l < NDI_LANES; l++) {
+        const double t = re * b[l] - im * b[NDI_LANES + l], u = im * b[l] + re * b[NDI_LANES + l];
+        b[l] = a[l] - t;
+        b[NDI_LANES + l] = a[NDI_LANES + l] - u;
+        a[l] += t;
+        a[NDI_LANES + l] += u;
+    }
+}
+
+static void k_fft_one(double *x, size_t n, size_t half, size_t m, const double *roots)
+{
+    const size_t step = 2 * NDI_LANES, stride = m / (2 * half);
+    for (size_t from = 0; from < n; from += 2 * half)
+        for (size_t k = 0; k < half; k++) {
+            double *a = x + (from + k) * step;
+            butterfly(a, a + half * step, roots[2 * k * stride], roots[2 * k * stride + 1]);
+        }
+}
+
+/* Both levels on four elements while they are in registers; the second level's other root is -i times the first one. */
+static inline void two_levels(double *restrict a, double *restrict b, double *restrict c, double *restrict d, const double *v, const double *w)
+{
+    enum { L = NDI_LANES };
+    for (size_t l = 0; l < L; l++) {
+        const double br = v[0] * b[l] - v[1] * b[L + l], bi = v[1] * b[l] + v[0] * b[L + l];
+        const double dr = v[0] * d[l] - v[1] * d[L + l], di = v[1] * d[l] + v[0] * d[L + l];
+        const double pr = a[l] + br, pi = a[L + l] + bi, qr = a[l] - br, qi = a[L + l] - bi;
+        const double sr = c[l] + dr, si = c[L + l] + di, tr = c[l] - dr, ti = c[L + l] - di;
+        const double xr = w[0] * sr - w[1] * si, xi = w[1] * sr + w[0] * si;
+        const double yr = w[1] * tr + w[0] * ti, yi = w[1] * ti - w[0] * tr;
+        a[l] = pr + xr;
+        a[L + l] = pi + xi;
+        c[l] = pr - xr;
+        c[L + l] = pi - xi;
+        b[l] = qr + yr;
+        b[L + l] = qi + yi;
+        d[l] = qr - yr;
+        d[L + l] = qi - yi;
+    }
+}
+
+static void k_fft_two(double *x, size_t n, size_t half, size_t m, const double *roots)
+{
+    const size_t step = 2 * NDI_LANES, stride = m / (4 * half);
+    for (size_t from = 0; from < n; from += 4 * half)
+        for (size_t k = 0; k < half; k++) {
+            double *a = x + (from + k) * step, *b = a + half * step, *c = b + half * step, *d = c + half * step;
+            two_levels(a, b, c, d, roots + 4 * k * stride, roots + 2 * k * stride);
+        }
+}
+
+const vec_kernels PASTE(ndi_vec_, ND_ISA) = { TEXT(ND_ISA), k_exp, k_elu, k_gelu, k_gelu_grad, k_dot, k_sum, k_max, k_axpy, k_scale_shift, k_fft_one, k_fft_two, k_exp_sum };

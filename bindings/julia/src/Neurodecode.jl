@@ -437,7 +437,7 @@ struct SimulateOptions
     n_channels::UInt32
     n_samples::UInt32
     embed_dim::UInt32
-    reserved::UInt32
+    n_sessions::UInt32
     snr::Cdouble
     seed::UInt64
 end

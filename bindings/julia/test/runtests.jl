@@ -45,6 +45,12 @@ const nd = Neurodecode
         run!(Trainer(encoder, Loss(), training, targets; epochs=1, batch_size=8, projector=projector, augment="shift=2", optimiser=1))
         @test size(nd.vectors(embed(projector, targets))) == (16, 60)
         @test nd.encoder_params("linear")[1].name == "subjects" && nd.augmentations()[1].name == "shift"
+        raw, stores = joinpath(folder, "raw"), joinpath(folder, "stores")
+        simulate(raw; n_concepts=4, images_per_concept=2, n_test=3, test_repetitions=8, n_channels=17, embed_dim=8, n_sessions=4)
+        preparation = Preparation("things-eeg2", raw, stores; params="channels=17 test_repetitions=2")
+        run!(preparation)
+        @test occursin("\"done\":true", nd.report(preparation)) && nd.preparation_params("things-eeg2")[1].name == "subject"
+        @test info(open(Dataset, joinpath(stores, "sub-01_test.safetensors"))).n_trials == 24
         close(training)
         @test_throws ArgumentError info(training)
     end

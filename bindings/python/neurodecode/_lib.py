@@ -294,7 +294,7 @@ class nd_simulate_options(Structure):
     _fields_ = [
         ("size", c_size_t), ("n_subjects", c_uint32), ("n_concepts", c_uint32), ("images_per_concept", c_uint32), ("n_test", c_uint32),
         ("train_repetitions", c_uint32), ("test_repetitions", c_uint32), ("n_channels", c_uint32), ("n_samples", c_uint32), ("embed_dim", c_uint32),
-        ("reserved", c_uint32), ("snr", c_double), ("seed", c_uint64),
+        ("n_sessions", c_uint32), ("snr", c_double), ("seed", c_uint64),
     ]
 
 
