@@ -51,7 +51,7 @@ ND_API nd_status nd_bank_create(nd_bank **bank, const float *vectors, size_t n_i
  *  @param bank receives the handle @param dataset whose images. */
 ND_API nd_status nd_bank_create_one_hot(nd_bank **bank, const nd_dataset *dataset);
 
-/** @brief Reads a bank from `.npy` (images x dim, or images x 1 x dim), `.npz`, `.safetensors`, `.csv`, a pickled dict; or a folder of one `.npy` per image named
+/** @brief Reads a bank from `.npy` (images x dim, images x 1 x dim or, with `images`, concepts x images x dim), `.npz`, `.safetensors`, `.csv`, a pickled dict; or a folder of one `.npy` per image named
  *  `<id>_<suffix>.npy`, the folder of the concept being part of the id. With `images`, every image listed must be there and their order is the list's; an error names the file
  *  that is missing. */
 ND_API nd_status nd_bank_open(nd_bank **bank, const char *path, const nd_bank_options *options, nd_progress_fn progress, void *user);

@@ -31,9 +31,10 @@ enum {
 typedef struct nd_dataset_options {
     size_t size;             /**< set by nd_dataset_options_init() */
     const char *variable;    /**< array to read from a file with several; NULL = the only numeric one, or `preprocessed_eeg_data`, `meg_data`, `data` */
-    const char *axes;        /**< what the dimensions are, in order, from `trial image repetition subject channel sample`; NULL = by their number: 2 "trial channel",
-                                  3 "trial channel sample", 4 "image repetition channel sample" (or "trial 1 channel sample" where the second is 1).
-                                  A trial is one combination of the axes trial, image, repetition and subject, the last of them fastest */
+    const char *axes;        /**< what the dimensions are, in order, from `trial concept image repetition subject channel sample`; NULL = by their number: 2 "trial channel",
+                                  3 "trial channel sample", 4 "image repetition channel sample" (or "trial 1 channel sample" where the second is 1),
+                                  5 "concept image repetition channel sample". A trial is one combination of the axes trial, concept, image, repetition and subject, the last of
+                                  them fastest; images are counted through all concepts */
     const char *images;      /**< a file of image ids, one per image in order: a text file (one per line), `.npy` of strings, or the `image_metadata.npy` of THINGS-EEG2; or
                                   `column:NAME`, texts or whole numbers in the file itself, such as `column:image_path` of the metadata of epochs; NULL = from the file (`image_ids`,
                                   `meg_images`, the events of epochs, the conditions of averages), else "0", "1", ... Paths of THINGS-MEG (`images_meg/dog/dog_01b.jpg`,
@@ -92,7 +93,9 @@ ND_API nd_status nd_dataset_create(nd_dataset **dataset, const float *data, size
                                    const char *const *image_ids, const nd_dataset_options *options);
 
 /** @brief Reads a dataset: a store written by nd_dataset_save() (mapped, not loaded) or any file with a numeric array: `.npy`, `.npz`, `.safetensors`, a
- *  pickled dict of arrays such as the `preprocessed_eeg_*.npy` of THINGS-EEG2 or the `train_sub1.pkl` of THINGS-MEG, epochs or averages as `.fif`, `.csv`/`.tsv`. Arrays are streamed: memory holds the float32 result only.
+ *  pickled dict of arrays such as the `preprocessed_eeg_*.npy` of THINGS-EEG2 or the `train_sub1.pkl` of THINGS-MEG, epochs or averages as `.fif`, `.csv`/`.tsv`. A file
+ *  called `train.npy` or `test.npy` gets channels, times and the shape that it should have from an `info.json` (`ch_names`, `times`, `train_data_shape`, `test_data_shape`)
+ *  in its folder or in the one above. Arrays are streamed: memory holds the float32 result only.
  *  @return ::ND_ERR_IO, ::ND_ERR_FORMAT, ::ND_ERR_UNSUPPORTED, ::ND_ERR_NUMERIC, ::ND_ERR_CANCELLED, ... */
 ND_API nd_status nd_dataset_open(nd_dataset **dataset, const char *path, const nd_dataset_options *options, nd_progress_fn progress, void *user);
 
@@ -101,8 +104,8 @@ ND_API nd_status nd_dataset_open(nd_dataset **dataset, const char *path, const n
 ND_API nd_status nd_dataset_import(nd_dataset **dataset, const char *source, const char *path, const nd_dataset_options *options, nd_progress_fn progress,
                                    void *user);
 
-/** @brief Opens one partition of one subject of a folder laid out as THINGS-EEG2: `Preprocessed_data_250Hz/sub-XX/preprocessed_eeg_{training,test}.npy` (or
- *  `preprocessed_eeg/sub-XX/...`) with `image_metadata.npy` in the folder, in `image_embeddings` or in `images`.
+/** @brief Opens one partition of one subject of a folder laid out as THINGS-EEG2: `Preprocessed_data_250Hz/sub-XX/preprocessed_eeg_{training,test}.npy`,
+ *  `preprocessed_eeg/sub-XX/...` or `preprocessed_eeg/sub-XX/{train,test}.npy` with `image_metadata.npy` in the folder, in `image_embeddings`, `images` or `image_set`.
  *  @param dataset receives the handle
  *  @param folder the data set's root
  *  @param subject from 1

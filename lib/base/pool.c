@@ -12,17 +12,18 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/text.h"
 
 enum { MAX_THREADS = 256, SPINS = 4000 };
 
 struct pool {
     size_t n_threads, n_started;
-    pid_t owner;                   /* process whose threads these are */
+    pid_t owner; /* process whose threads these are */
     pthread_t *threads;
     pthread_mutex_t lock;
     pthread_cond_t wake, idle;
-    atomic_uint_fast64_t round;    /* counts runs; a worker waits for it to change */
-    atomic_size_t next, running;   /* next task; workers not yet back */
+    atomic_uint_fast64_t round;  /* counts runs; a worker waits for it to change */
+    atomic_size_t next, running; /* next task; workers not yet back */
     bool stop;
     size_t n_tasks;
     void (*fn)(void *, size_t, size_t);
@@ -199,4 +200,41 @@ void ndi_pool_run(pool *p, size_t n_tasks, void (*fn)(void *, size_t, size_t), v
         run_parallel(p, n_tasks, fn, context);
     }
     ndi_fp_end(before);
+}
+
+/* ---- tasks that may fail ---- */
+
+enum { MESSAGE_SIZE = 1024 };
+
+typedef struct attempt {
+    nd_status (*fn)(void *context, size_t task, size_t index);
+    void *context;
+    atomic_size_t failed; /* the lowest task that failed so far; SIZE_MAX = none */
+    pthread_mutex_t lock; /* of what is known of it */
+    nd_status status;
+    char message[MESSAGE_SIZE];
+} attempt;
+
+static void try_task(void *context, size_t task, size_t index)
+{
+    attempt *a = context;
+    if (task > atomic_load(&a->failed)) return;
+    const nd_status status = a->fn(a->context, task, index);
+    if (status == ND_OK) return;
+    pthread_mutex_lock(&a->lock);
+    if (task < atomic_load(&a->failed)) {
+        atomic_store(&a->failed, task);
+        a->status = status;
+        ndi_format(a->message, sizeof a->message, "%s", nd_last_error());
+    }
+    pthread_mutex_unlock(&a->lock);
+}
+
+nd_status ndi_pool_try(pool *p, size_t n_tasks, nd_status (*fn)(void *, size_t, size_t), void *context)
+{
+    attempt a = { .fn = fn, .context = context, .failed = SIZE_MAX, .status = ND_OK };
+    pthread_mutex_init(&a.lock, NULL);
+    ndi_pool_run(p, n_tasks, try_task, &a);
+    pthread_mutex_destroy(&a.lock);
+    return a.status == ND_OK ? ND_OK : ndi_fail(a.status, "%s", a.message);
 }

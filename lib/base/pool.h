@@ -15,6 +15,9 @@ size_t ndi_pool_threads(const pool *p); /* 1 for NULL */
  * Not re-entrant. Denormals are flushed to zero inside and the caller's setting is restored. After a fork the child's first use starts new threads. */
 void ndi_pool_run(pool *p, size_t n_tasks, void (*fn)(void *context, size_t task, size_t worker), void *context);
 
+/* The same for tasks that may fail: the failure of the lowest task, with its message, which is the same for any number of threads. Tasks after a failure are left out. */
+nd_status ndi_pool_try(pool *p, size_t n_tasks, nd_status (*fn)(void *context, size_t task, size_t worker), void *context);
+
 /* The same flush for code between runs: keep the result and hand it back. */
 uint32_t ndi_fp_begin(void);
 void ndi_fp_end(uint32_t before);

@@ -14,14 +14,18 @@ typedef struct source {
     const char *path;
     const nd_bank_options *o;
     content *file;
-    const array **arrays; /* one layer each, images x dim or images x 1 x dim */
+    const array **arrays; /* one layer each, images x dim, images x 1 x dim or, where image ids are given, concepts x images x dim */
     size_t n;
     bool by_image; /* instead: one vector for each image, under its id */
     bool own;      /* written by nd_bank_save(): array names are layer names */
 } source;
 
 static bool is_number(const array *a) { return a->type != DTYPE_C64 && a->type != DTYPE_C128; }
-static bool is_matrix(const array *a) { return is_number(a) && a->n > 0 && (a->n_dims == 2 || (a->n_dims == 3 && a->shape[1] == 1)); }
+static bool is_matrix(const source *s, const array *a)
+{
+    return is_number(a) && a->n > 0 && (a->n_dims == 2 || (a->n_dims == 3 && (a->shape[1] == 1 || s->o->images)));
+}
+static size_t images_of(const array *a) { return a->n / a->shape[a->n_dims - 1]; }
 
 /* A dict of ids: several arrays, all of them vectors of one length. */
 static bool is_dict_of_vectors(const content *c)
@@ -57,7 +61,7 @@ static nd_status choose_arrays(source *s)
         return ND_OK;
     } else {
         for (size_t i = 0; i < c->n_arrays; i++)
-            if (is_matrix(&c->arrays[i])) s->arrays[s->n++] = &c->arrays[i];
+            if (is_matrix(s, &c->arrays[i])) s->arrays[s->n++] = &c->arrays[i];
         if (s->n == 0) {
             TRY(ndi_content_pick(c, NULL, &s->arrays[0]));
             s->n = 1;
@@ -65,10 +69,10 @@ static nd_status choose_arrays(source *s)
     }
     for (size_t i = 0; i < s->n; i++) {
         const array *a = s->arrays[i];
-        CHECK(is_matrix(a), ND_ERR_FORMAT, "%s: array '%s' has %zu dimensions and %zu numbers, expected images x dim", s->path, a->name, a->n_dims,
+        CHECK(is_matrix(s, a), ND_ERR_FORMAT, "%s: array '%s' has %zu dimensions and %zu numbers, expected images x dim", s->path, a->name, a->n_dims,
               a->n);
-        CHECK(a->shape[0] == s->arrays[0]->shape[0], ND_ERR_FORMAT, "%s: array '%s' has %zu images, '%s' %zu: say which with the option variable",
-              s->path, a->name, a->shape[0], s->arrays[0]->name, s->arrays[0]->shape[0]);
+        CHECK(images_of(a) == images_of(s->arrays[0]), ND_ERR_FORMAT, "%s: array '%s' has %zu images, '%s' %zu: say which with the option variable",
+              s->path, a->name, images_of(a), s->arrays[0]->name, images_of(s->arrays[0]));
     }
     return ND_OK;
 }
@@ -167,7 +171,7 @@ static nd_status read_bank(source *s, nd_bank **made)
     if (s->by_image) {
         GO(read_by_image(s, b));
     } else {
-        GO(add_ids(s, b, s->arrays[0]->shape[0]));
+        GO(add_ids(s, b, images_of(s->arrays[0])));
         for (size_t i = 0; i < s->n; i++) GO(read_layer(s, b, s->arrays[i]));
     }
     GO(ndi_bank_check_finite(b, s->path));

@@ -1,6 +1,7 @@
 #include "data/images.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "data/things_meg.h"
@@ -83,6 +84,30 @@ typedef struct partition {
     const texts *concepts, *files;
 } partition;
 
+/* The number that a concept begins with, as in "00001_aardvark"; 0 where it has none. */
+static unsigned long number_of(const char *concept)
+{
+    char *end;
+    const unsigned long number = *concept >= '0' && *concept <= '9' ? strtoul(concept, &end, 10) : 0;
+    return number && *end == '_' ? number : 0;
+}
+
+/* Concepts with numbers are listed from 1 on, without gaps and in order. */
+static nd_status check_order(const partition *p, const char *path)
+{
+    unsigned long last = 0;
+    for (size_t i = 0; i < p->concepts->n; i++) {
+        const char *concept = p->concepts->items[i];
+        const unsigned long number = number_of(concept);
+        if (number == 0) return ND_OK;
+        CHECK(number == last + 1 || (number == last && last > 0), ND_ERR_FORMAT,
+              "%s: %s concepts: entry %zu is '%s', expected number %05lu%s: concepts are listed in order, without gaps", path, p->name, i, concept,
+              last ? last : 1, last ? " or the next" : "");
+        last = number;
+    }
+    return ND_OK;
+}
+
 static nd_status find_partition(partition *p, const content *c, bool test, const char *path)
 {
     p->name = test ? "test" : "training";
@@ -90,7 +115,7 @@ static nd_status find_partition(partition *p, const content *c, bool test, const
     p->files = ndi_content_texts(c, test ? "test_img_files" : "train_img_files");
     CHECK(p->concepts && p->files && p->concepts->n == p->files->n, ND_ERR_FORMAT, "%s: expected %s_img_concepts and %s_img_files of the same length",
           path, test ? "test" : "train", test ? "test" : "train");
-    return ND_OK;
+    return check_order(p, path);
 }
 
 /* `concept/file` without the file's suffix. */

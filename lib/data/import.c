@@ -11,17 +11,15 @@
 #include "data/images.h"
 #include "data/layout.h"
 #include "data/normalise.h"
+#include "data/sidecar.h"
 #include "data/store.h"
 #include "data/volumes.h"
 
-enum { BATCH_BYTES = 64 << 20, MAX_BATCH = 65536, MESSAGE_SIZE = 1024 };
+enum { BATCH_BYTES = 64 << 20, MAX_BATCH = 65536 };
 
 typedef struct worker {
     double *trial, *sum; /* one trial each */
     double *volume;      /* all voxels of one, for images of the brain */
-    nd_status status;    /* of the first row that failed, with its message */
-    size_t row;
-    char message[MESSAGE_SIZE];
 } worker;
 
 typedef struct reader {
@@ -44,14 +42,14 @@ typedef struct reader {
 
 /* ---- names and times ---- */
 
-static nd_status pick_array(reader *m)
+nd_status ndi_import_pick(const content *c, const char *variable, const array **a)
 {
-    static const char *const usual[] = { "preprocessed_eeg_data", "meg_data", "data" };
-    for (size_t i = 0; !m->o->variable && i < COUNT(usual); i++) {
-        m->a = ndi_content_array(m->file, usual[i]);
-        if (m->a) return ND_OK;
+    static const char *const usual[] = { "preprocessed_eeg_data", "meg_data", "data", "eeg" };
+    for (size_t i = 0; !variable && i < COUNT(usual); i++) {
+        *a = ndi_content_array(c, usual[i]);
+        if (*a) return ND_OK;
     }
-    return ndi_content_pick(m->file, m->o->variable, &m->a);
+    return ndi_content_pick(c, variable, a);
 }
 
 static nd_status name_channels(reader *m)
@@ -60,7 +58,7 @@ static nd_status name_channels(reader *m)
     if (m->o->channels) return ndi_prefix(ndi_storage_list_channels(m->s, m->o->channels), "%s", m->path);
     for (size_t i = 0; i < COUNT(usual); i++) {
         const texts *t = ndi_content_texts(m->file, usual[i]);
-        if (t) return ndi_prefix(ndi_storage_name_channels(m->s, t->items, t->n), "%s", m->path);
+        if (t && t->n > 0) return ndi_prefix(ndi_storage_name_channels(m->s, t->items, t->n), "%s", m->path);
     }
     const texts *columns = ndi_content_texts(m->file, "columns"); /* of a table, which need not be channels */
     if (columns && columns->n == m->l.n_channels) return ndi_prefix(ndi_storage_name_channels(m->s, columns->items, columns->n), "%s", m->path);
@@ -231,15 +229,10 @@ static nd_status make_row(const reader *m, size_t row, worker *w, float *out)
     return ND_OK;
 }
 
-/* Rows are handed out in order, so the first failure of all workers is the same for any number of them. */
-static void row_task(void *context, size_t task, size_t index)
+static nd_status row_task(void *context, size_t task, size_t index)
 {
     reader *m = context;
-    worker *w = &m->workers[index];
-    if (w->status != ND_OK) return;
-    w->status = make_row(m, m->first + task, w, m->out + task * m->s->n_channels * m->s->n_samples);
-    w->row = m->first + task;
-    if (w->status != ND_OK) snprintf(w->message, sizeof w->message, "%s", nd_last_error());
+    return make_row(m, m->first + task, &m->workers[index], m->out + task * m->s->n_channels * m->s->n_samples);
 }
 
 /* Makes rows first .. first + count - 1. */
@@ -248,11 +241,7 @@ static nd_status make_rows(void *context, size_t first, size_t count, float *out
     reader *m = context;
     m->first = first;
     m->out = out;
-    ndi_pool_run(m->p, count, row_task, m);
-    const worker *failed = NULL;
-    for (size_t i = 0; i < m->n_workers; i++)
-        if (m->workers[i].status != ND_OK && (!failed || m->workers[i].row < failed->row)) failed = &m->workers[i];
-    if (failed) return ndi_fail(failed->status, "%s", failed->message);
+    TRY(ndi_pool_try(m->p, count, row_task, m));
     return ndi_progress_at(&m->report, m->begin[first + count]);
 }
 
@@ -300,7 +289,7 @@ static nd_status lay_out(reader *m)
 /* Everything but the samples. */
 static nd_status prepare(reader *m)
 {
-    TRY(pick_array(m));
+    TRY(ndi_import_pick(m->file, m->o->variable, &m->a));
     TRY(lay_out(m));
     TRY(plan_rows(m));
     TRY(name_channels(m));
@@ -388,6 +377,7 @@ static nd_status read_source(nd_dataset **d, const char *source, const char *sto
     nd_status status;
     GO(check_options(o));
     GO(ndi_content_open(&m.file, source));
+    GO(ndi_sidecar_add(m.file, source));
     GO(ndi_store_is(m.file, &is_store));
     if (is_store) {
         content *c = m.file;
@@ -435,7 +425,11 @@ static void add_file(text *t, const char *what, const char *path)
 nd_status ndi_import_identity(text *t, const char *path, const nd_dataset_options *o)
 {
     const char *const words[][2] = { { "variable", o->variable }, { "axes", o->axes }, { "partition", o->partition }, { "channels", o->channels } };
+    text info = { 0 };
+    TRY(ndi_sidecar_find(&info, path));
     add_file(t, "file", path);
+    if (info.s) add_file(t, "info", info.s);
+    ndi_text_free(&info);
     if (o->images) add_file(t, "images", o->images);
     for (size_t i = 0; i < COUNT(words); i++)
         if (words[i][1]) ndi_text_add(t, "%s='%s' ", words[i][0], words[i][1]);

@@ -4,9 +4,9 @@
 
 #include "base/text.h"
 
-enum { ROLE_ONE, ROLE_TRIAL, ROLE_IMAGE, ROLE_REPETITION, ROLE_SUBJECT, ROLE_CHANNEL, ROLE_SAMPLE, ROLE_COUNT };
+enum { ROLE_ONE, ROLE_TRIAL, ROLE_CONCEPT, ROLE_IMAGE, ROLE_REPETITION, ROLE_SUBJECT, ROLE_CHANNEL, ROLE_SAMPLE, ROLE_COUNT };
 
-static const char *const role_names[ROLE_COUNT] = { "1", "trial", "image", "repetition", "subject", "channel", "sample" };
+static const char *const role_names[ROLE_COUNT] = { "1", "trial", "concept", "image", "repetition", "subject", "channel", "sample" };
 
 static void shape_text(const array *a, text *t)
 {
@@ -29,7 +29,8 @@ static nd_status default_axes(const array *a, const char *where, const char **ax
     case 2: *axes = "trial channel"; return ND_OK;
     case 3: *axes = "trial channel sample"; return ND_OK;
     case 4: *axes = a->shape[1] == 1 ? "trial 1 channel sample" : "image repetition channel sample"; return ND_OK;
-    default: return wrong_shape(a, where, "2 to 4 dimensions, or the option axes to say what they are");
+    case 5: *axes = "concept image repetition channel sample"; return ND_OK;
+    default: return wrong_shape(a, where, "2 to 5 dimensions, or the option axes to say what they are");
     }
 }
 
@@ -37,8 +38,8 @@ static nd_status role_of(const char *word, size_t length, const char *where, int
 {
     for (*role = 0; *role < ROLE_COUNT; ++*role)
         if (strlen(role_names[*role]) == length && memcmp(role_names[*role], word, length) == 0) return ND_OK;
-    return ndi_fail(ND_ERR_ARGUMENT, "%s: axes: got '%.*s', expected trial, image, repetition, subject, channel, sample or 1", where, (int)length,
-                    word);
+    return ndi_fail(ND_ERR_ARGUMENT, "%s: axes: got '%.*s', expected trial, concept, image, repetition, subject, channel, sample or 1", where,
+                    (int)length, word);
 }
 
 static nd_status add_axis(layout *l, const array *a, size_t dim, int role, size_t stride, const char *where)
@@ -94,9 +95,10 @@ nd_status ndi_layout_set(layout *l, const array *a, const char *axes, const char
         stride /= a->shape[dim];
         TRY(add_axis(l, a, dim, role, stride, where));
     }
-    const axis *image = find_axis(l, ROLE_IMAGE);
-    if (!image) image = find_axis(l, ROLE_TRIAL);
-    l->n_images = image ? image->extent : l->n_trials;
+    const axis *concept = find_axis(l, ROLE_CONCEPT), *image = find_axis(l, ROLE_IMAGE);
+    if (!image && !concept) image = find_axis(l, ROLE_TRIAL);
+    l->images_of_concept = image ? image->extent : 1;
+    l->n_images = image || concept ? l->images_of_concept * (concept ? concept->extent : 1) : l->n_trials;
     l->compact = (l->n_samples == 1 || l->sample_stride == 1) && (l->n_channels == 1 || l->channel_stride == l->n_samples);
     return ND_OK;
 }
@@ -113,7 +115,10 @@ trial_origin ndi_layout_trial(const layout *l, size_t trial)
         o.offset += place[x->role] * x->stride;
         rest /= x->extent;
     }
-    o.image = has[ROLE_IMAGE] ? place[ROLE_IMAGE] : has[ROLE_TRIAL] ? place[ROLE_TRIAL] : trial;
+    if (has[ROLE_IMAGE] || has[ROLE_CONCEPT])
+        o.image = place[ROLE_CONCEPT] * l->images_of_concept + place[ROLE_IMAGE];
+    else
+        o.image = has[ROLE_TRIAL] ? place[ROLE_TRIAL] : trial;
     o.subject = has[ROLE_SUBJECT] ? place[ROLE_SUBJECT] + 1 : 0;
     return o;
 }

@@ -10,11 +10,12 @@ typedef struct axis {
 } axis;
 
 typedef struct layout {
-    axis axes[NDI_MAX_DIMS]; /* trial, image, repetition and subject, in file order */
+    axis axes[NDI_MAX_DIMS]; /* trial, concept, image, repetition and subject, in file order */
     size_t n_axes, n_trials;
     size_t n_channels, channel_stride, n_samples, sample_stride;
-    size_t n_images; /* image ids to expect: extent of the axis image, else of trial, else all trials */
-    bool compact;    /* the samples of a trial follow each other, channel by channel */
+    size_t n_images;          /* image ids to expect: those of the axes concept and image, else extent of trial, else all trials */
+    size_t images_of_concept; /* extent of the axis image, 1 without */
+    bool compact;             /* the samples of a trial follow each other, channel by channel */
 } layout;
 
 /* Reads the words of `axes`; NULL = by the number of dimensions. `where` begins the message. */

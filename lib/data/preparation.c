@@ -7,12 +7,13 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include "data/prepare_nsd.h"
 #include "data/prepare_things_eeg2.h"
 #include "data/prepare_things_meg.h"
 #include "io/files.h"
 #include "io/json.h"
 
-const preparation_kind *const ndi_preparation_kinds[] = { &ndi_prepare_things_eeg2, &ndi_prepare_things_meg, NULL };
+const preparation_kind *const ndi_preparation_kinds[] = { &ndi_prepare_nsd, &ndi_prepare_things_eeg2, &ndi_prepare_things_meg, NULL };
 
 nd_status ndi_preparation_kind_find(const char *name, const preparation_kind **kind)
 {

@@ -4,7 +4,7 @@
 #include "io/json.h"
 #include "io/put.h"
 
-extern const format ndi_format_edf, ndi_format_brainvision, ndi_format_fif, ndi_format_nifti, ndi_format_mat, ndi_format_hdf5, ndi_format_eeglab;
+extern const format ndi_format_edf, ndi_format_brainvision, ndi_format_fif, ndi_format_mat, ndi_format_nifti, ndi_format_hdf5, ndi_format_eeglab;
 extern const format ndi_format_npy, ndi_format_npz, ndi_format_safetensors, ndi_format_pickle, ndi_format_torch, ndi_format_csv, ndi_format_text;
 
 const format *const ndi_formats[] = {
@@ -16,8 +16,8 @@ const format *const ndi_formats[] = {
     &ndi_format_edf,
     &ndi_format_brainvision,
     &ndi_format_fif,
-    &ndi_format_nifti,
     &ndi_format_mat,
+    &ndi_format_nifti,
     &ndi_format_hdf5,
     &ndi_format_eeglab,
     &ndi_format_csv,

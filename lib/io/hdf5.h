@@ -15,7 +15,7 @@ typedef struct hdf5_file {
     stream head; /* nothing can be read from it: it closes the file */
     stream *in;
     void *unpacked; /* the bytes of a packed stream, which libhdf5 could not read back and forth */
-    hid_t id;
+    hid_t id, driver;
     nd_status status; /* of the stream below */
     hid_t open;       /* the dataset that `window` shows, < 0: none */
     haddr_t address;  /* of that dataset */

@@ -171,6 +171,7 @@ static void close_file(stream *s)
         hdf5_quiet before = ndi_hdf5_enter();
         if (f->open >= 0) H5Dclose(f->open);
         H5Fclose(f->id);
+        H5FDunregister(f->driver);
         ndi_hdf5_leave(before);
     }
     ndi_free(f->window);
@@ -204,12 +205,13 @@ static nd_status unpack(hdf5_file *f)
 
 static nd_status open_in_driver(hdf5_file *f)
 {
-    const hid_t kind = H5FDregister(&driver_class), list = H5Pcreate(H5P_FILE_ACCESS);
+    const hid_t list = H5Pcreate(H5P_FILE_ACCESS);
+    f->driver = H5FDregister(&driver_class); /* until the file is closed: libhdf5 gives up its own share of it before it calls the driver for the last time */
     if (list >= 0) H5Pset_cache(list, 0, 1021, NDI_HDF5_CHUNKS, 1.0); /* fewer would be unpacked again for every window */
-    if (kind >= 0 && list >= 0 && H5Pset_driver(list, kind, &f) >= 0) f->id = H5Fopen(f->head.name, H5F_ACC_RDONLY, list);
+    if (f->driver >= 0 && list >= 0 && H5Pset_driver(list, f->driver, &f) >= 0) f->id = H5Fopen(f->head.name, H5F_ACC_RDONLY, list);
     nd_status status = f->id >= 0 ? ND_OK : ndi_hdf5_fail(f, "cannot be opened");
     if (list >= 0) H5Pclose(list);
-    if (kind >= 0) H5FDunregister(kind);
+    if (f->id < 0 && f->driver >= 0) H5FDunregister(f->driver);
     return status;
 }
 
