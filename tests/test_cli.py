@@ -28,6 +28,20 @@ def write_npy(path, *shape):
     return path
 
 
+def write_nifti(path, values, *shape):
+    """A NIfTI-1 file of int16, first index fastest, a volume every 2 s."""
+    header = bytearray(352)
+    struct.pack_into("<i", header, 0, 348)
+    struct.pack_into("<8h", header, 40, len(shape), *shape, *[1] * (7 - len(shape)))
+    struct.pack_into("<hh", header, 70, 4, 16)
+    struct.pack_into("<5f", header, 76, 1, 3, 3, 3, 2)
+    struct.pack_into("<2f", header, 108, 352, 0.5)
+    header[123] = 10
+    header[344:348] = b"n+1\0"
+    path.write_bytes(bytes(header) + struct.pack(f"<{len(values)}h", *values))
+    return path
+
+
 class Tool(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
@@ -190,6 +204,34 @@ class Tool(unittest.TestCase):
         self.assertEqual({name: person["n"] for name, person in found["subjects"].items()}, {"1": 20, "2": 20})
         self.assertIn("training partition of all others", found["protocol"]["partition"])
 
+    def test_prepare_fmri(self):
+        """Two runs of 12 volumes of 6 voxels, in an image each with its events, and all in one array with a table."""
+        where = self.folder / "fmri"
+        where.mkdir()
+        runs = [write_nifti(where / f"sub-01_run-{run}_bold.nii", [i * 7919 % 1009 for i in range(72 * run, 72 * run + 72)], 2, 3, 1, 12) for run in (1, 2)]
+        for run in (1, 2):
+            (where / f"sub-01_run-{run}_events.tsv").write_text("onset\tduration\ttrial_type\n4\t6\tface\n14\t6\thouse\n")
+        mask = write_nifti(where / "mask.nii", [1, 0, 1, 1, 0, 1], 2, 3, 1)
+        command = ["prepare", "fmri", *runs, "--mask", mask, "--detrend", 1, "--zscore", "run", "--rest", "rest", "--json"]
+        self.assertEqual(json.loads(self.succeeds(*command, "-o", where / "volumes.safetensors")),
+                         {"out": str(where / "volumes.safetensors"), "trials": 12, "voxels": 4, "labels": {"face": 6, "house": 6}})
+        self.assertEqual(json.loads(self.succeeds(*command, "--blocks", "-o", where / "blocks.safetensors"))["labels"], {"face": 2, "house": 2})
+        found = json.loads(self.succeeds("evaluate", "--data", where / "volumes.safetensors", "--bank", "one-hot", "--cross", "run", "--params", "penalty=1", "--json", "--quiet"))
+        self.assertEqual((found["n_queries"], found["n_gallery"], found["protocol"]["left_out_in_turn"]), (12, 2, "run"))
+        table = where / "table.csv"
+        table.write_text("label,run\n" + "".join(f"{'rest' if i % 3 == 0 else 'ab'[i % 2]},{i // 12}\n" for i in range(24)))
+        array_given = ["prepare", "fmri", write_npy(where / "rows.npy", 24, 6), "--labels", table]
+        self.assertIn("16 trials x 6 voxels, 2 labels", self.succeeds(*array_given, "--zscore", "session", "--rest", "rest", "-o", where / "rows.safetensors"))
+        about = json.loads(self.succeeds("info", runs[0], "--json"))
+        self.assertEqual((about["arrays"][0]["shape"], about["metadata"]["tr"], about["metadata"]["voxel_size"], about["metadata"]["scaling"]),
+                         ([2, 3, 1, 12], "2", "3 3 3", "x 0.5 + 0"))
+        self.fails(2, array_given, "which output")
+        self.fails(1, [*array_given, "-o", where / "x.safetensors", "--zscore", "week"], "got 'week'")
+        self.fails(1, [*array_given, "-o", where / "x.safetensors", "--drop", "c"], "no trial has the label 'c'")
+        self.fails(1, [*command, "-o", where / "x.safetensors", "--labels", table, "--shift", 1, "--drop", "c"], "no trial has the label 'c'")
+        self.fails(1, ["prepare", "fmri", *runs, "--labels", where / "sub-01_run-1_events.tsv", "-o", where / "x.safetensors"], "label each run")
+        self.fails(1, ["prepare", "fmri", mask, "--labels", table, "-o", where / "x.safetensors"], "24 rows", "1 trials")
+
     def test_outputs_are_checked_before_the_work(self):
         data, bank = write_npy(self.folder / "in.npy", 10, 17, 100), write_npy(self.folder / "vectors.npy", 10, 16)
         (self.folder / "link.safetensors").hardlink_to(bank)
@@ -219,8 +261,8 @@ class Tool(unittest.TestCase):
         self.assertIn("mixco", self.succeeds("info", "--augmentations"))
 
     def test_examples_of_the_help_are_one_command_each(self):
-        for command in ("simulate", "info", "convert", "train", "embed", "evaluate", "align"):
-            examples = self.succeeds(command, "--help").split("Examples:\n")[1].split("\n\n")[0].replace("\\\n", "")
+        for command in ("simulate", "prepare fmri", "info", "convert", "train", "embed", "evaluate", "align"):
+            examples = self.succeeds(*command.split(), "--help").split("Examples:\n")[1].split("\n\n")[0].replace("\\\n", "")
             for line in examples.strip().splitlines():
                 self.assertTrue(line.strip().startswith("neurodecode " + command), line)
 

@@ -25,7 +25,7 @@ static const option options[] = {
     { .help = "Model, either trained:" },
     { "model", 'm', "FILE", WORDS, AT(models), 0, 0, "an encoder saved by neurodecode train; a second one is compared with the first" },
     { .help = "or trained here, by cross-validation:" },
-    { "cross", 0, "GROUP", WORD, AT(cross), 0, 0, "leave one out in turn: trial, image, concept, subject or repetition" },
+    { "cross", 0, "GROUP", WORD, AT(cross), 0, 0, "leave one out in turn: trial, image, concept, subject, session, run or repetition" },
     NETWORK_OPTIONS(values, how, "ridge"),
     TRAINING_OPTIONS(values, how),
     { .help = "Retrieval:" },

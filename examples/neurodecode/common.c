@@ -14,7 +14,7 @@
 
 /* --- options ------------------------------------------------------------------------------------------------------------------------- */
 
-enum { FIRST_KEY = 256, MAX_OPTIONS = 96, MAX_ARGUMENTS = 8 };
+enum { FIRST_KEY = 256, MAX_OPTIONS = 96, MAX_ARGUMENTS = 1000 };
 
 static const option shared_options[] = {
     { .help = "Everywhere:" },

@@ -5,9 +5,10 @@
 
 #include "common.h"
 
-extern const command simulate_command, prepare_command, info_command, convert_command, train_command, embed_command, evaluate_command, align_command;
-static const command *const commands[] = { &simulate_command, &prepare_command, &info_command, &convert_command, &train_command,
-                                           &embed_command,    &evaluate_command, &align_command };
+extern const command simulate_command, prepare_command, prepare_fmri_command, info_command, convert_command, train_command, embed_command,
+    evaluate_command, align_command;
+static const command *const commands[] = { &simulate_command, &prepare_command, &prepare_fmri_command, &info_command, &convert_command,
+                                           &train_command,    &embed_command,   &evaluate_command,     &align_command };
 enum { N_COMMANDS = sizeof commands / sizeof commands[0] };
 
 static void print_help(FILE *to)

@@ -26,7 +26,7 @@ typedef struct nd_cross_options {
     const nd_train_options *train_options;       /**< NULL = defaults; its `checkpoint` and `projector` must be NULL, since each fold has its own */
     const char *projector;                       /**< kind of the image-side projector of every fold; NULL = none: embeddings are as long as the bank's vectors */
     const nd_encoder_options *projector_options; /**< its hyper-parameters and seed; sizes come from the bank and from `embed_dim` of the encoder; NULL = defaults */
-    const char *group;                           /**< "trial", "image", "concept", "subject" or "repetition": what is left out together; default "subject" */
+    const char *group;                           /**< "trial", "image", "concept", "subject", "session", "run" or "repetition": what is left out together; default "subject" */
     const nd_dataset *test;                      /**< trials to decode: those of the subject left out; only with the group "subject". NULL = the trials left out of the dataset themselves */
     nd_progress_fn progress;                     /**< told of every step of every fold; may be NULL */
     void *user;                                  /**< for `progress` */
@@ -64,7 +64,7 @@ ND_API nd_status nd_cross_run(const nd_dataset *dataset, const nd_bank *bank, co
  *  @param kind architecture
  *  @param dataset trials
  *  @param bank targets
- *  @param group "trial", "image", "concept", "subject" or "repetition": what is left out together
+ *  @param group "trial", "image", "concept", "subject", "session", "run" or "repetition": what is left out together
  *  @param encoder_options hyper-parameters; sizes come from dataset and bank
  *  @param loss_options NULL = defaults
  *  @param train_options NULL = defaults; a projector is refused, since every fold would have a space of its own: use nd_cross_run()

@@ -44,6 +44,9 @@ typedef struct nd_dataset_options {
     int32_t normalise;       /**< ND_NORMALISE_...: applied to every repetition while reading, before any averaging; default none */
     int32_t average;         /**< 1 = average the repetitions of each image while reading; default 0 */
     int32_t n_threads;       /**< 0 = all this process may use */
+    const char *mask;        /**< for images of the brain (NIfTI): an image whose voxels other than 0 become the channels; NULL = all voxels */
+    int32_t session;         /**< number of the session, 0 = unknown */
+    int32_t run;             /**< number of the run, 0 = unknown */
 } nd_dataset_options;
 
 /** @brief Sizes and timing of a dataset. */
@@ -69,6 +72,8 @@ typedef struct nd_trial {
     int32_t concept_index;    /**< index of its concept, in order of first appearance of the image ids */
     int32_t subject;          /**< number of the person, 0 = unknown */
     int32_t repetition;       /**< from 0; 0 for averages */
+    int32_t session;          /**< number of the session, 0 = unknown */
+    int32_t run;              /**< number of the run within its session, 0 = unknown */
 } nd_trial;
 
 /** @brief Writes the defaults into @p options, @p size bytes of it. @return ::ND_ERR_ARGUMENT for NULL or an impossible size. */
@@ -79,7 +84,7 @@ ND_API nd_status nd_dataset_options_init(nd_dataset_options *options, size_t siz
  *  @param data the samples
  *  @param n_trials first extent @param n_channels second @param n_samples third, fastest
  *  @param image_ids one id per trial; NULL = "0", "1", ...
- *  @param options `channels`, `rate`, `start`, `subject`, `normalise` count; NULL = defaults
+ *  @param options `channels`, `rate`, `start`, `subject`, `session`, `run`, `normalise` count; NULL = defaults
  *  @return ::ND_ERR_ARGUMENT, ::ND_ERR_MEMORY, ::ND_ERR_NUMERIC (samples that are not finite). */
 ND_API nd_status nd_dataset_create(nd_dataset **dataset, const float *data, size_t n_trials, size_t n_channels, size_t n_samples,
                                    const char *const *image_ids, const nd_dataset_options *options);
@@ -148,6 +153,50 @@ ND_API nd_status nd_dataset_average(nd_dataset **dataset, const nd_dataset *sour
 /** @brief Normalises each channel of each trial, see ::ND_NORMALISE_ZSCORE. @return ::ND_ERR_STATE where trials were normalised before. */
 ND_API nd_status nd_dataset_normalise(nd_dataset **dataset, const nd_dataset *source, int32_t normalise);
 
+/** @brief How to read a table of labels. */
+typedef struct nd_label_options {
+    size_t size;          /**< set by nd_label_options_init() */
+    const char *column;   /**< name of the column of labels; NULL = `trial_type`, `label`, `labels`, `condition`, `stimulus` or `image` */
+    const char *rest;     /**< label of trials outside of all events, and of `n/a`; NULL = "rest" */
+    double interval;      /**< seconds from trial to trial, for events; 0 = one over the rate of the dataset, which is the TR of an image */
+    double shift;         /**< seconds by which the response lags behind the event; 0 = none */
+    int32_t session;      /**< number of the session of all trials; 0 = from the table, else as it was */
+    int32_t run;          /**< number of the run of all trials; 0 = from the table, else as it was */
+} nd_label_options;
+
+/** @brief Writes the defaults into @p options, @p size bytes of it. @return ::ND_ERR_ARGUMENT for NULL or an impossible size. */
+ND_API nd_status nd_label_options_init(nd_label_options *options, size_t size);
+
+/** @brief Gives the trials the labels of a table as image ids, and runs and sessions where the table has them. Repetitions are counted anew.
+ *
+ *  The table (.csv, .tsv or text with blanks) has a row for each trial: with a header, the columns of nd_label_options and `run` (or `chunk`), `session`; without
+ *  one, label, run and session in this order. Runs that count from 0 are raised by one, as 0 stands for unknown. Or it has the column `onset`
+ *  and lists events in seconds from the first trial, as BIDS has them: a trial is of the first event with onset + shift <= t < onset + duration + shift,
+ *  t being the trial's place times the interval.
+ *  @param dataset receives the handle @param source whose trials @param table path of the table @param options NULL = defaults
+ *  @return ::ND_ERR_IO, ::ND_ERR_FORMAT, ::ND_ERR_ARGUMENT where rows and trials differ in number or no event meets a trial. */
+ND_API nd_status nd_dataset_label(nd_dataset **dataset, const nd_dataset *source, const char *table, const nd_label_options *options);
+
+/** @brief Keeps the trials whose image (or concept) is listed in @p keep and not in @p drop, lists separated by blanks or commas; NULL = all and none. @return
+ *  ::ND_ERR_ARGUMENT for a label that no trial has, or where no trial is left. */
+ND_API nd_status nd_dataset_select_labels(nd_dataset **dataset, const nd_dataset *source, const char *keep, const char *drop);
+
+/** @brief Averages consecutive trials of the same image (and subject, session and run) into one. */
+ND_API nd_status nd_dataset_average_blocks(nd_dataset **dataset, const nd_dataset *source);
+
+/** @brief Subtracts from each channel's series of trials its least-squares polynomial, in each group of trials on its own. The result is in memory.
+ *  @param dataset receives the handle @param source whose trials, in the order of time
+ *  @param degree 0 = the mean, 1 = a line (as `scipy.signal.detrend`), up to 10
+ *  @param group "run", "session" or another group of nd_dataset_split(); NULL = all trials are one
+ *  @return ::ND_ERR_ARGUMENT where a group has too few trials. */
+ND_API nd_status nd_dataset_detrend(nd_dataset **dataset, const nd_dataset *source, int32_t degree, const char *group);
+
+/** @brief Brings each channel's series of trials to mean 0 and population standard deviation 1, in each group of trials on its own; what is flat becomes 0. The
+ *  result is in memory. @param dataset receives the handle @param source whose trials @param group as in nd_dataset_detrend() @param label take mean and
+ *  deviation from the trials with this label only, such as "rest"; NULL = from all
+ *  @return ::ND_ERR_ARGUMENT where a group has fewer than two of them. */
+ND_API nd_status nd_dataset_standardise(nd_dataset **dataset, const nd_dataset *source, const char *group, const char *label);
+
 /** @brief Changes the rate by way of the frequencies, with the first and last value held beyond the ends of each trial: the arithmetic of `mne.Epochs.resample`.
  *  The time of the first sample stays as it was by name; where the padding is not a whole number of new samples the values lag behind it, by at most half a new
  *  sample (the 1201 samples of THINGS-EEG2 from 1000 to 250 Hz: 1 ms). The result is in memory.
@@ -180,7 +229,7 @@ ND_API nd_status nd_dataset_concat(nd_dataset **dataset, const nd_dataset *first
  *  @param second receives the rest, at least one group
  *  @param source what to split
  *  @param fraction of the groups for @p second, in (0, 1)
- *  @param group "image" (as the reference: concepts stand on both sides), "concept" (no concept on both sides) or "subject"
+ *  @param group "image" (as the reference: concepts stand on both sides), "concept" (no concept on both sides), "subject", "session" or "run"
  *  @param seed the same seed gives the same split
  *  @return ::ND_ERR_ARGUMENT; fewer than two groups included. */
 ND_API nd_status nd_dataset_split(nd_dataset **first, nd_dataset **second, const nd_dataset *source, double fraction, const char *group, uint64_t seed);

@@ -28,6 +28,9 @@ typedef struct nd_recording_options {
     const char *types;     /**< a type for each channel (`eeg`, `eog`, `stim`, ...), or one for all; NULL = from the file (`ch_types`), else by unit and name */
     const char *unit;      /**< what channels other than `stim` without a unit are in, as "uV"; NULL = unknown */
     double rate;           /**< samples per second of an array; 0 = from the file (`sfreq`, or a column of times), else 1 */
+    int32_t bids;          /**< 1 = events, and names, types, units and states of the channels, come from the tables of BIDS beside the file, `<stem>_events.tsv`
+                                and `<stem>_channels.tsv`, the stem being its name up to the last `_`; at least one of them must be there */
+    int32_t reserved;      /**< 0 */
 } nd_recording_options;
 
 /** @brief Sizes and timing of a recording. */
@@ -46,6 +49,8 @@ typedef struct nd_channel {
     const char *name;  /**< as in the file; "-0", "-1", ... are added to names that stand there more than once */
     const char *type;  /**< "eeg", "eog", "ecg", "emg", "mag", "grad", "ref_meg", "stim", "misc", ... */
     const char *unit;  /**< of the values; "" = unknown */
+    int32_t bad;       /**< 1 = said to be bad: not part of trials unless it is named */
+    int32_t reserved;  /**< 0 */
 } nd_channel;
 
 /** @brief One event: a trigger, a marker or an annotation. */
@@ -99,7 +104,7 @@ typedef struct nd_epoch_options {
     const char *drop;       /**< codes to leave out, as "99999" */
     const char *images;     /**< a file of image ids as in nd_dataset_options: code k is the k-th, from 1 */
     const char *partition;  /**< "training" or "test", for an `image_metadata.npy` */
-    const char *channels;   /**< as in nd_recording_select_channels(); NULL = all but `stim`, `misc`, `syst`, `exci` */
+    const char *channels;   /**< as in nd_recording_select_channels(); NULL = all but `stim`, `misc`, `syst`, `exci` and bad ones */
     const char *reject;     /**< largest peak-to-peak amplitude by type, in the channels' unit, "eeg=150e-6 eog=250e-6"; NULL = none */
     const char *flat;       /**< smallest peak-to-peak amplitude, likewise */
     int32_t subject;        /**< number of the person, 0 = unknown */

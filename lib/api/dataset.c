@@ -117,7 +117,9 @@ nd_status nd_dataset_get_trial(const nd_dataset *dataset, size_t index, nd_trial
                              .image_index = (int32_t)image,
                              .concept_index = (int32_t)dataset->concept[image],
                              .subject = ndi_dataset_subject_of(dataset, index),
-                             .repetition = ndi_dataset_repetition_of(dataset, index) };
+                             .repetition = ndi_dataset_repetition_of(dataset, index),
+                             .session = ndi_dataset_session_of(dataset, index),
+                             .run = ndi_dataset_run_of(dataset, index) };
     return ndi_struct_out(trial, &known, sizeof known, "nd_trial");
 }
 
@@ -181,6 +183,54 @@ nd_status nd_dataset_normalise(nd_dataset **dataset, const nd_dataset *source, i
     *dataset = NULL;
     REQUIRE(source);
     return ndi_dataset_normalise(dataset, source, normalise);
+}
+
+nd_status nd_label_options_init(nd_label_options *options, size_t size)
+{
+    return ndi_options_init(options, size, &ndi_label_defaults, sizeof ndi_label_defaults, "nd_label_options");
+}
+
+nd_status nd_dataset_label(nd_dataset **dataset, const nd_dataset *source, const char *table, const nd_label_options *options)
+{
+    nd_label_options o = ndi_label_defaults;
+    REQUIRE(dataset);
+    *dataset = NULL;
+    REQUIRE(source);
+    REQUIRE(table);
+    TRY(ndi_options_in(&o, sizeof o, options, "nd_label_options"));
+    return ndi_dataset_label(dataset, source, table, &o);
+}
+
+nd_status nd_dataset_select_labels(nd_dataset **dataset, const nd_dataset *source, const char *keep, const char *drop)
+{
+    REQUIRE(dataset);
+    *dataset = NULL;
+    REQUIRE(source);
+    return ndi_dataset_select_labels(dataset, source, keep, drop);
+}
+
+nd_status nd_dataset_average_blocks(nd_dataset **dataset, const nd_dataset *source)
+{
+    REQUIRE(dataset);
+    *dataset = NULL;
+    REQUIRE(source);
+    return ndi_dataset_average_blocks(dataset, source);
+}
+
+nd_status nd_dataset_detrend(nd_dataset **dataset, const nd_dataset *source, int32_t degree, const char *group)
+{
+    REQUIRE(dataset);
+    *dataset = NULL;
+    REQUIRE(source);
+    return ndi_dataset_detrend(dataset, source, degree, group);
+}
+
+nd_status nd_dataset_standardise(nd_dataset **dataset, const nd_dataset *source, const char *group, const char *label)
+{
+    REQUIRE(dataset);
+    *dataset = NULL;
+    REQUIRE(source);
+    return ndi_dataset_standardise(dataset, source, group, label);
 }
 
 nd_status nd_dataset_resample(nd_dataset **dataset, const nd_dataset *source, double rate, nd_progress_fn fn, void *user)

@@ -66,7 +66,7 @@ nd_status nd_recording_get_channel(const nd_recording *recording, size_t index, 
     REQUIRE(about);
     CHECK(index < recording->n_channels, ND_ERR_ARGUMENT, "channel: got %zu, the recording has %zu", index, recording->n_channels);
     const channel *ch = ndi_recording_channel(recording, index);
-    const nd_channel known = { .size = sizeof known, .name = ch->name, .type = ch->type, .unit = ch->unit };
+    const nd_channel known = { .size = sizeof known, .name = ch->name, .type = ch->type, .unit = ch->unit, .bad = ch->bad };
     return ndi_struct_out(about, &known, sizeof known, "nd_channel");
 }
 

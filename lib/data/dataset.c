@@ -26,17 +26,10 @@ const char *ndi_dataset_channel(const nd_dataset *d, size_t index)
     return p->data->channels.items[channel_place(p, index)];
 }
 
-int32_t ndi_dataset_subject_of(const nd_dataset *d, size_t trial)
-{
-    place at = d->trials[trial];
-    return d->parts[at.part].data->subject[at.row];
-}
-
-int32_t ndi_dataset_repetition_of(const nd_dataset *d, size_t trial)
-{
-    place at = d->trials[trial];
-    return d->parts[at.part].data->repetition[at.row];
-}
+int32_t ndi_dataset_subject_of(const nd_dataset *d, size_t trial) { return d->labels[trial].subject; }
+int32_t ndi_dataset_repetition_of(const nd_dataset *d, size_t trial) { return d->labels[trial].repetition; }
+int32_t ndi_dataset_session_of(const nd_dataset *d, size_t trial) { return d->labels[trial].session; }
+int32_t ndi_dataset_run_of(const nd_dataset *d, size_t trial) { return d->labels[trial].run; }
 
 void ndi_dataset_read(const nd_dataset *d, size_t trial, float *x)
 {
@@ -75,6 +68,7 @@ void ndi_dataset_free(nd_dataset *d)
     }
     ndi_free(d->parts);
     ndi_free(d->trials);
+    ndi_free(d->labels);
     ndi_ids_free(&d->images);
     ndi_ids_free(&d->concepts);
     ndi_free(d->image);
@@ -82,34 +76,29 @@ void ndi_dataset_free(nd_dataset *d)
     ndi_free(d);
 }
 
-/* Collects the images of the trials in order of first appearance. Each id is hashed once for each storage, not once for each trial. */
-static nd_status collect_images(nd_dataset *d)
+static nd_status reserve_trials(nd_dataset *d)
 {
-    uint32_t *known = NULL; /* per part: image of the storage -> image of the view + 1 */
-    size_t *offset = NULL, total = 0;
-    nd_status status;
-    GO(NEW(offset, d->n_parts));
-    for (size_t i = 0; i < d->n_parts; i++) {
-        offset[i] = total;
-        total += d->parts[i].data->images.n;
-    }
-    GO(NEW(known, total));
-    GO(NEW(d->image, d->n_trials));
-    for (size_t i = 0; i < d->n_trials; i++) {
-        place at = d->trials[i];
-        const storage *s = d->parts[at.part].data;
-        uint32_t *slot = &known[offset[at.part] + s->image[at.row]];
-        if (!*slot) {
-            const char *id = s->images.items[s->image[at.row]];
-            size_t index;
-            GO(ndi_ids_add(&d->images, id, strlen(id), &index));
-            *slot = (uint32_t)index + 1;
+    TRY(NEW(d->trials, d->n_trials));
+    TRY(NEW(d->labels, d->n_trials));
+    return NEW(d->image, d->n_trials);
+}
+
+/* Images of trials at .. at + n - 1, which are `trials` (NULL = all) of where `image` points into `from`. They are numbered in the order of their first
+ * appearance, and each id is hashed once, not once for each trial. */
+static nd_status take_images(nd_dataset *d, size_t at, const ids *from, const uint32_t *image, const size_t *trials, size_t n)
+{
+    uint32_t *known; /* image of the source -> image of the view + 1 */
+    nd_status status = NEW(known, from->n);
+    for (size_t i = 0; i < n && status == ND_OK; i++) {
+        const uint32_t source = image[trials ? trials[i] : i];
+        if (!known[source]) {
+            size_t index = 0;
+            status = ndi_ids_add(&d->images, from->items[source], strlen(from->items[source]), &index);
+            known[source] = (uint32_t)index + 1;
         }
-        d->image[i] = *slot - 1;
+        d->image[at + i] = known[source] - 1;
     }
-done:
     ndi_free(known);
-    ndi_free(offset);
     return status;
 }
 
@@ -141,9 +130,12 @@ nd_status ndi_dataset_of_storage(nd_dataset **out, storage *s)
     GO(NEW(d->parts, 1));
     d->parts[0] = (part){ .data = ndi_storage_ref(s), .step = 1 };
     d->n_parts = 1;
-    GO(NEW(d->trials, d->n_trials));
-    for (size_t i = 0; i < d->n_trials; i++) d->trials[i].row = (uint32_t)i;
-    GO(collect_images(d));
+    GO(reserve_trials(d));
+    for (size_t i = 0; i < d->n_trials; i++) {
+        d->trials[i].row = (uint32_t)i;
+        d->labels[i] = (trial_label){ s->subject[i], s->repetition[i], s->session[i], s->run[i] };
+    }
+    GO(take_images(d, 0, &s->images, s->image, NULL, d->n_trials));
     GO(collect_concepts(d));
     *out = d;
     d = NULL;
@@ -167,6 +159,17 @@ static nd_status take_part(nd_dataset *d, const part *p)
     return ND_OK;
 }
 
+/* Trials of a source, whose parts stand from `first_part` on in the view, become trials `at` and following. */
+static nd_status take_trials(nd_dataset *d, size_t at, size_t first_part, const nd_dataset *source, const size_t *trials, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        const size_t trial = trials ? trials[i] : i;
+        d->trials[at + i] = (place){ source->trials[trial].part + (uint32_t)first_part, source->trials[trial].row };
+        d->labels[at + i] = source->labels[trial];
+    }
+    return take_images(d, at, &source->images, source->image, trials, n);
+}
+
 /* A view of the trials listed of the first source (NULL = all), and of all of the second if there is one. */
 static nd_status assemble(nd_dataset **out, const nd_dataset *first, const size_t *trials, size_t n_first, const nd_dataset *second)
 {
@@ -184,13 +187,9 @@ static nd_status assemble(nd_dataset **out, const nd_dataset *first, const size_
     GO(NEW(d->parts, first->n_parts + (second ? second->n_parts : 0)));
     for (size_t i = 0; i < first->n_parts; i++) GO(take_part(d, &first->parts[i]));
     for (size_t i = 0; second && i < second->n_parts; i++) GO(take_part(d, &second->parts[i]));
-    GO(NEW(d->trials, d->n_trials));
-    for (size_t i = 0; i < n_first; i++) d->trials[i] = first->trials[trials ? trials[i] : i];
-    for (size_t i = n_first; i < d->n_trials; i++) {
-        place at = second->trials[i - n_first];
-        d->trials[i] = (place){ at.part + (uint32_t)first->n_parts, at.row };
-    }
-    GO(collect_images(d));
+    GO(reserve_trials(d));
+    GO(take_trials(d, 0, 0, first, trials, n_first));
+    if (second) GO(take_trials(d, n_first, first->n_parts, second, NULL, second->n_trials));
     GO(collect_concepts(d));
     *out = d;
     d = NULL;
@@ -207,6 +206,33 @@ nd_status ndi_dataset_derive(nd_dataset **d, const nd_dataset *source, const siz
 nd_status ndi_dataset_join(nd_dataset **d, const nd_dataset *first, const nd_dataset *second)
 {
     return assemble(d, first, NULL, first->n_trials, second);
+}
+
+static nd_status number_repetitions(nd_dataset *d)
+{
+    int32_t *subject = NULL, *repetition = NULL;
+    nd_status status;
+    GO(NEW(subject, d->n_trials));
+    GO(NEW(repetition, d->n_trials));
+    for (size_t i = 0; i < d->n_trials; i++) subject[i] = d->labels[i].subject;
+    GO(ndi_count_repetitions(subject, d->image, d->n_trials, repetition));
+    for (size_t i = 0; i < d->n_trials; i++) d->labels[i].repetition = repetition[i];
+done:
+    ndi_free(subject);
+    ndi_free(repetition);
+    return status;
+}
+
+nd_status ndi_dataset_relabel(nd_dataset *d, const ids *images, const uint32_t *image)
+{
+    ndi_ids_free(&d->images);
+    ndi_ids_free(&d->concepts);
+    ndi_free(d->concept);
+    d->images = d->concepts = (ids){ 0 };
+    d->concept = NULL;
+    TRY(take_images(d, 0, images, image, NULL, d->n_trials));
+    TRY(collect_concepts(d));
+    return number_repetitions(d);
 }
 
 nd_status ndi_dataset_describe(const nd_dataset *d, nd_dataset_info *info)

@@ -21,6 +21,8 @@ const ids *ndi_dataset_concepts(const nd_dataset *d);
 size_t ndi_dataset_concept_of(const nd_dataset *d, size_t trial);
 int32_t ndi_dataset_subject_of(const nd_dataset *d, size_t trial);
 int32_t ndi_dataset_repetition_of(const nd_dataset *d, size_t trial);
+int32_t ndi_dataset_session_of(const nd_dataset *d, size_t trial);
+int32_t ndi_dataset_run_of(const nd_dataset *d, size_t trial);
 
 /* One trial, channels x samples, selected and normalised. Concurrent, allocates nothing, cannot fail. */
 void ndi_dataset_read(const nd_dataset *d, size_t trial, float *x);
@@ -28,7 +30,8 @@ void ndi_dataset_read(const nd_dataset *d, size_t trial, float *x);
 /* Another reference to the same handle; given back with ndi_dataset_free() of data/view.h. */
 const nd_dataset *ndi_dataset_ref(const nd_dataset *d);
 
-/* Index of each trial's group ("trial", "image", "concept", "subject", "repetition"), numbered from 0 in order of first appearance. */
+/* Index of each trial's group ("trial", "image", "concept", "subject", "repetition", "session", "run"), numbered from 0 in order of first
+ * appearance. A session is one of a person, a run one of a session. */
 nd_status ndi_dataset_groups(const nd_dataset *d, const char *group, size_t *group_of, size_t *n_groups);
 
 /* Checks that all samples are finite; the error names the first bad trial (with its image) and channel. */

@@ -13,11 +13,13 @@
 #include "data/normalise.h"
 #include "data/sidecar.h"
 #include "data/store.h"
+#include "data/volumes.h"
 
 enum { BATCH_BYTES = 64 << 20, MAX_BATCH = 65536 };
 
 typedef struct worker {
     double *trial, *sum; /* one trial each */
+    double *volume;      /* all voxels of one, for images of the brain */
 } worker;
 
 typedef struct reader {
@@ -26,6 +28,7 @@ typedef struct reader {
     content *file;
     const array *a;
     layout l;
+    volumes v;               /* of an image of the brain, else without `kept` */
     float *whole;            /* the array in memory, where it cannot be read trial by trial */
     storage *s;              /* labels of the rows; samples too if they go to memory */
     size_t *members, *begin; /* row r is the mean of the file's trials members[begin[r]] .. members[begin[r + 1] - 1] */
@@ -59,7 +62,7 @@ static nd_status name_channels(reader *m)
     }
     const texts *columns = ndi_content_texts(m->file, "columns"); /* of a table, which need not be channels */
     if (columns && columns->n == m->l.n_channels) return ndi_prefix(ndi_storage_name_channels(m->s, columns->items, columns->n), "%s", m->path);
-    return ndi_storage_number_channels(m->s);
+    return m->v.kept ? ndi_volumes_name(&m->v, m->s) : ndi_storage_number_channels(m->s);
 }
 
 /* A rate computed from rounded times, without the rounding. */
@@ -92,6 +95,7 @@ static nd_status set_timing(reader *m)
         ndi_free(times);
         TRY(status);
     }
+    if (m->v.interval > 0) m->s->rate = 1 / m->v.interval;
     if (m->o->rate > 0) m->s->rate = m->o->rate;
     if (isfinite(m->o->start)) m->s->start = m->o->start;
     return ND_OK;
@@ -142,6 +146,8 @@ static nd_status label_rows(reader *m, const int32_t *subject, const uint32_t *i
     for (size_t r = 0; r < n_rows; r++) {
         size_t trial = m->members[m->begin[r]], count = m->begin[r + 1] - m->begin[r];
         m->s->subject[r] = subject[trial];
+        m->s->session[r] = m->o->session;
+        m->s->run[r] = m->o->run;
         m->s->image[r] = image[trial];
         if (count > (size_t)m->s->averaged) m->s->averaged = (int32_t)count;
     }
@@ -186,6 +192,7 @@ done:
 /* Trials can be read one by one where their samples lie together and, in packed files, where they are wanted in the order of the file. */
 static bool can_stream(const reader *m)
 {
+    if (m->v.kept) return true;
     if (!m->l.compact || !ndi_array_is_c_order(m->a)) return false;
     if (ndi_stream_concurrent(m->a->in)) return true;
     for (size_t i = 0; i < m->l.n_trials; i++)
@@ -193,9 +200,10 @@ static bool can_stream(const reader *m)
     return true;
 }
 
-static nd_status load_trial(const reader *m, size_t trial, double *x)
+static nd_status load_trial(const reader *m, size_t trial, worker *w, double *x)
 {
     const layout *l = &m->l;
+    if (m->v.kept) return ndi_volumes_read(&m->v, trial, w->volume, x);
     size_t offset = ndi_layout_trial(l, trial).offset;
     if (!m->whole) return ndi_array_read_f64(m->a, offset, l->n_channels * l->n_samples, x);
     for (size_t c = 0; c < l->n_channels; c++)
@@ -204,10 +212,11 @@ static nd_status load_trial(const reader *m, size_t trial, double *x)
 }
 
 /* One trial of the file, checked and normalised. */
-static nd_status prepare_trial(const reader *m, size_t trial, size_t repetition, size_t row, double *x)
+static nd_status prepare_trial(const reader *m, size_t trial, size_t repetition, size_t row, worker *w)
 {
     const storage *s = m->s;
-    TRY(load_trial(m, trial, x));
+    double *x = w->trial;
+    TRY(load_trial(m, trial, w, x));
     for (size_t c = 0; c < s->n_channels; c++, x += s->n_samples) {
         if (!ndi_finite_f64(x, s->n_samples))
             return ndi_not_finite(m->path, trial, s->images.items[s->image[row]], s->repetition[row] + (int32_t)repetition, s->channels.items[c]);
@@ -222,7 +231,7 @@ static nd_status make_row(const reader *m, size_t row, worker *w, float *out)
     double *from = count > 1 ? w->sum : w->trial, scale = 1 / (double)count;
     if (count > 1) memset(w->sum, 0, n * sizeof *w->sum);
     for (size_t k = 0; k < count; k++) {
-        TRY(prepare_trial(m, m->members[first + k], k, row, w->trial));
+        TRY(prepare_trial(m, m->members[first + k], k, row, w));
         for (size_t i = 0; count > 1 && i < n; i++) w->sum[i] += w->trial[i];
     }
     for (size_t i = 0; i < n; i++) out[i] = (float)(from[i] * scale);
@@ -258,6 +267,7 @@ static nd_status start_workers(reader *m)
     TRY(NEW(m->workers, m->n_workers));
     for (size_t i = 0; i < m->n_workers; i++) {
         TRY(NEW(m->workers[i].trial, m->s->n_channels * m->s->n_samples));
+        if (m->v.kept) TRY(NEW(m->workers[i].volume, m->v.n_voxels));
         if (m->o->average) TRY(NEW(m->workers[i].sum, m->s->n_channels * m->s->n_samples));
     }
     return ND_OK;
@@ -273,11 +283,23 @@ static nd_status check_options(const nd_dataset_options *o)
     return ND_OK;
 }
 
+/* What the trials are: volumes of an image, else what the axes say. */
+static nd_status lay_out(reader *m)
+{
+    const bool image = ndi_volumes_are(m->file);
+    CHECK(image || !m->o->mask, ND_ERR_ARGUMENT, "%s: is no image of the brain, a mask goes with NIfTI", m->path);
+    if (!image) return ndi_layout_set(&m->l, m->a, m->o->axes, m->path);
+    CHECK(!m->o->axes, ND_ERR_ARGUMENT, "%s: is an image of the brain, whose axes are known", m->path);
+    TRY(ndi_volumes_open(&m->v, m->file, m->a, m->o->mask, m->path));
+    m->l = (layout){ .n_trials = m->v.n_volumes, .n_images = m->v.n_volumes, .n_channels = m->v.n_kept, .n_samples = 1 };
+    return ND_OK;
+}
+
 /* Everything but the samples. */
 static nd_status prepare(reader *m)
 {
     TRY(ndi_import_pick(m->file, m->o->variable, &m->a));
-    TRY(ndi_layout_set(&m->l, m->a, m->o->axes, m->path));
+    TRY(lay_out(m));
     TRY(plan_rows(m));
     TRY(name_channels(m));
     TRY(set_timing(m));
@@ -293,12 +315,14 @@ static void finish(reader *m)
     for (size_t i = 0; m->workers && i < m->n_workers; i++) {
         ndi_free(m->workers[i].trial);
         ndi_free(m->workers[i].sum);
+        ndi_free(m->workers[i].volume);
     }
     ndi_free(m->workers);
     ndi_pool_free(m->p);
     ndi_free(m->members);
     ndi_free(m->begin);
     ndi_free(m->whole);
+    ndi_volumes_free(&m->v);
     ndi_storage_free(m->s);
     ndi_content_free(m->file);
 }
@@ -329,7 +353,8 @@ static nd_status to_store(reader *m, const char *path)
 /* A store has labels and timing of its own; what the options ask for beyond that is done on the view. */
 static nd_status open_store(nd_dataset **d, content *c, const char *path, const nd_dataset_options *o)
 {
-    if (o->variable || o->axes || o->images || o->partition || o->channels || o->rate > 0 || isfinite(o->start) || o->subject) {
+    if (o->variable || o->axes || o->images || o->partition || o->channels || o->rate > 0 || isfinite(o->start) || o->subject || o->session ||
+        o->run || o->mask) {
         ndi_content_free(c);
         return ndi_fail(ND_ERR_ARGUMENT, "%s: is a store, which has names and times of its own; only normalise and average can be asked for", path);
     }
@@ -417,7 +442,8 @@ nd_status ndi_import_identity(text *t, const char *path, const nd_dataset_option
     if (o->images) add_file(t, "images", o->images);
     for (size_t i = 0; i < COUNT(words); i++)
         if (words[i][1]) ndi_text_add(t, "%s='%s' ", words[i][0], words[i][1]);
-    ndi_text_add(t, "rate=%.17g start=%.17g subject=%d normalise=%d average=%d", o->rate, o->start, (int)o->subject, (int)o->normalise,
-                 (int)o->average);
+    if (o->mask) add_file(t, "mask", o->mask);
+    ndi_text_add(t, "rate=%.17g start=%.17g subject=%d session=%d run=%d normalise=%d average=%d", o->rate, o->start, (int)o->subject,
+                 (int)o->session, (int)o->run, (int)o->normalise, (int)o->average);
     return ndi_text_status(t);
 }

@@ -40,23 +40,14 @@ static nd_status run(mapper *k, nd_progress_fn fn, void *user)
     return status;
 }
 
-static nd_status label(storage *s, const nd_dataset *d)
-{
-    for (size_t i = 0; i < d->n_trials; i++) {
-        s->image[i] = d->image[i];
-        s->subject[i] = ndi_dataset_subject_of(d, i);
-        s->repetition[i] = ndi_dataset_repetition_of(d, i);
-    }
-    return ndi_storage_alloc(s);
-}
-
 nd_status ndi_dataset_map(nd_dataset **d, const nd_dataset *from, const trial_map *m, nd_progress_fn fn, void *user)
 {
     mapper k = { .d = from, .m = m };
     TRY(ndi_storage_like(&k.s, from, from->n_trials));
     k.s->n_samples = m->n_samples;
     k.s->rate = m->rate;
-    nd_status status = label(k.s, from);
+    ndi_storage_label(k.s, from);
+    nd_status status = ndi_storage_alloc(k.s);
     if (status == ND_OK) status = run(&k, fn, user);
     if (status == ND_OK) return ndi_dataset_of_storage(d, k.s);
     ndi_storage_free(k.s);

@@ -90,6 +90,7 @@ static nd_status copy_channels(origin *s, const nd_recording *like)
         ch->name = from->name;
         ch->type = from->type;
         ch->unit = from->unit;
+        ch->bad = from->bad;
         TRY(keep_text(&s->memory, &ch->name));
         TRY(keep_text(&s->memory, &ch->type));
         TRY(keep_text(&s->memory, &ch->unit));

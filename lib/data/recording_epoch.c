@@ -184,7 +184,7 @@ static nd_status pick_channels(cutter *k)
     TRY(NEW(k->channels, k->r->n_channels));
     if (k->o->channels) return ndi_recording_pick(k->r, k->o->channels, k->channels, &k->n_channels);
     for (size_t c = 0; c < k->r->n_channels; c++)
-        if (ndi_recording_is_signal(k->r, c)) k->channels[k->n_channels++] = c;
+        if (ndi_recording_is_signal(k->r, c) && !ndi_recording_channel(k->r, c)->bad) k->channels[k->n_channels++] = c;
     CHECK(k->n_channels, ND_ERR_ARGUMENT, "epochs: the recording has no channels of signals; name some");
     return ND_OK;
 }

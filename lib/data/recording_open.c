@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "data/bids.h"
 #include "data/recording.h"
 
 /* An array as signals: element (channel c, sample t) at  c x channel_step + t x sample_step. One of the steps is 1. */
@@ -209,6 +210,7 @@ static nd_status describe(opening *m)
         TRY(set_types(m));
         TRY(ndi_signals_settle(m->s, m->c, m->path));
     }
+    if (m->o->bids) TRY(ndi_bids_apply(m->c, m->s, m->path));
     TRY(apply_types(m->c, m->s, m->o->types, m->path));
     return apply_unit(m->c, m->s, m->o->unit);
 }

@@ -27,6 +27,17 @@ done:
     return status;
 }
 
+void ndi_storage_label(storage *s, const nd_dataset *d)
+{
+    for (size_t i = 0; i < d->n_trials; i++) {
+        s->image[i] = d->image[i];
+        s->subject[i] = d->labels[i].subject;
+        s->repetition[i] = d->labels[i].repetition;
+        s->session[i] = d->labels[i].session;
+        s->run[i] = d->labels[i].run;
+    }
+}
+
 nd_status ndi_dataset_copy(nd_dataset **d, const nd_dataset *source)
 {
     storage *s;
@@ -36,12 +47,8 @@ nd_status ndi_dataset_copy(nd_dataset **d, const nd_dataset *source)
         ndi_storage_free(s);
         return status;
     }
-    for (size_t i = 0; i < source->n_trials; i++) {
-        ndi_dataset_read(source, i, s->owned + i * s->n_channels * s->n_samples);
-        s->image[i] = source->image[i];
-        s->subject[i] = ndi_dataset_subject_of(source, i);
-        s->repetition[i] = ndi_dataset_repetition_of(source, i);
-    }
+    ndi_storage_label(s, source);
+    for (size_t i = 0; i < source->n_trials; i++) ndi_dataset_read(source, i, s->owned + i * s->n_channels * s->n_samples);
     return ndi_dataset_of_storage(d, s);
 }
 
@@ -55,6 +62,8 @@ static nd_status label_created(storage *s, const char *const *image_ids, const n
         TRY(image_ids ? ndi_add_id(&s->images, image_ids[i], "image id", &index) : ndi_add_number(&s->images, i, &index));
         s->image[i] = (uint32_t)index;
         s->subject[i] = o->subject;
+        s->session[i] = o->session;
+        s->run[i] = o->run;
     }
     return ndi_storage_count_repetitions(s);
 }
@@ -117,8 +126,8 @@ static nd_status find_span(const nd_dataset *d, const char *what, double start, 
     CHECK(!isnan(start) && !isnan(end), ND_ERR_ARGUMENT, "%s: its bounds are not numbers", what);
     *first = bound(d, ceil(place_of(d, start) - 1e-6));
     *stop = bound(d, ceil(place_of(d, end) - 1e-6));
-    CHECK(*first < *stop, ND_ERR_ARGUMENT, "%s: no samples from %g to %g s, the dataset has %zu from %g to %g s", what, start, end, d->n_samples, d->start,
-          d->start + (double)(d->n_samples - 1) / d->rate);
+    CHECK(*first < *stop, ND_ERR_ARGUMENT, "%s: no samples from %g to %g s, the dataset has %zu from %g to %g s", what, start, end, d->n_samples,
+          d->start, d->start + (double)(d->n_samples - 1) / d->rate);
     return ND_OK;
 }
 

@@ -6,14 +6,29 @@
 #include "base/random.h"
 #include "data/view.h"
 
-static nd_status group_numbers(const nd_dataset *d, int32_t (*number_of)(const nd_dataset *, size_t), size_t *group_of, size_t *n_groups)
+typedef void (*key_fn)(const trial_label *l, char *key, size_t capacity);
+
+static void subject_key(const trial_label *l, char *key, size_t capacity) { snprintf(key, capacity, "%d", (int)l->subject); }
+static void repetition_key(const trial_label *l, char *key, size_t capacity) { snprintf(key, capacity, "%d", (int)l->repetition); }
+static void session_key(const trial_label *l, char *key, size_t capacity) { snprintf(key, capacity, "%d %d", (int)l->subject, (int)l->session); }
+static void run_key(const trial_label *l, char *key, size_t capacity)
+{
+    snprintf(key, capacity, "%d %d %d", (int)l->subject, (int)l->session, (int)l->run);
+}
+
+static const struct {
+    const char *name;
+    key_fn make;
+} keys[] = { { "subject", subject_key }, { "repetition", repetition_key }, { "session", session_key }, { "run", run_key } };
+
+static nd_status group_by_key(const nd_dataset *d, key_fn make, size_t *group_of, size_t *n_groups)
 {
     ids seen = { 0 };
     nd_status status = ND_OK;
     for (size_t i = 0; i < d->n_trials; i++) {
-        char key[16];
-        int n = snprintf(key, sizeof key, "%d", (int)number_of(d, i));
-        GO(ndi_ids_add(&seen, key, (size_t)n, &group_of[i]));
+        char key[48];
+        make(&d->labels[i], key, sizeof key);
+        GO(ndi_ids_add(&seen, key, strlen(key), &group_of[i]));
     }
     *n_groups = seen.n;
 done:
@@ -23,11 +38,11 @@ done:
 
 nd_status ndi_dataset_groups(const nd_dataset *d, const char *group, size_t *group_of, size_t *n_groups)
 {
-    if (strcmp(group, "subject") == 0) return group_numbers(d, ndi_dataset_subject_of, group_of, n_groups);
-    if (strcmp(group, "repetition") == 0) return group_numbers(d, ndi_dataset_repetition_of, group_of, n_groups);
+    for (size_t i = 0; i < COUNT(keys); i++)
+        if (strcmp(group, keys[i].name) == 0) return group_by_key(d, keys[i].make, group_of, n_groups);
     bool image = strcmp(group, "image") == 0, concept = strcmp(group, "concept") == 0;
-    CHECK(image || concept || strcmp(group, "trial") == 0, ND_ERR_ARGUMENT, "group: got '%s', expected trial, image, concept, subject or repetition",
-          group);
+    CHECK(image || concept || strcmp(group, "trial") == 0, ND_ERR_ARGUMENT,
+          "group: got '%s', expected trial, image, concept, subject, session, run or repetition", group);
     for (size_t i = 0; i < d->n_trials; i++) group_of[i] = image ? d->image[i] : concept ? ndi_dataset_concept_of(d, i) : i;
     *n_groups = image ? d->images.n : concept ? d->concepts.n : d->n_trials;
     return ND_OK;

@@ -22,6 +22,8 @@ nd_status ndi_storage_create(storage **out, size_t n_trials, size_t n_channels, 
     GO(NEW(s->image, n_trials));
     GO(NEW(s->subject, n_trials));
     GO(NEW(s->repetition, n_trials));
+    GO(NEW(s->session, n_trials));
+    GO(NEW(s->run, n_trials));
     *out = s;
     s = NULL;
 done:
@@ -52,10 +54,12 @@ void ndi_storage_free(storage *s)
     ndi_free(s->image);
     ndi_free(s->subject);
     ndi_free(s->repetition);
+    ndi_free(s->session);
+    ndi_free(s->run);
     ndi_free(s);
 }
 
-static nd_status add_text(ids *set, const char *s, size_t n, const char *what, size_t *index)
+nd_status ndi_add_text(ids *set, const char *s, size_t n, const char *what, size_t *index)
 {
     CHECK(n > 0, ND_ERR_ARGUMENT, "%s: is empty", what);
     for (size_t i = 0; i < n;) {
@@ -67,7 +71,7 @@ static nd_status add_text(ids *set, const char *s, size_t n, const char *what, s
     return ndi_ids_add(set, s, n, index);
 }
 
-nd_status ndi_add_id(ids *set, const char *id, const char *what, size_t *index) { return add_text(set, id, strlen(id), what, index); }
+nd_status ndi_add_id(ids *set, const char *id, const char *what, size_t *index) { return ndi_add_text(set, id, strlen(id), what, index); }
 
 nd_status ndi_add_number(ids *set, size_t number, size_t *index)
 {
@@ -81,7 +85,7 @@ static nd_status add_channel(storage *s, const char *name, size_t n)
     size_t index, before = s->channels.n;
     char what[40];
     ndi_format(what, sizeof what, "name of channel %zu", before);
-    TRY(add_text(&s->channels, name, n, what, &index));
+    TRY(ndi_add_text(&s->channels, name, n, what, &index));
     CHECK(index == before, ND_ERR_ARGUMENT, "channel names: '%s' stands twice", s->channels.items[index]);
     return ND_OK;
 }
@@ -125,21 +129,23 @@ done:
     return status;
 }
 
-nd_status ndi_storage_count_repetitions(storage *s)
+nd_status ndi_count_repetitions(const int32_t *subject, const uint32_t *image, size_t n, int32_t *repetition)
 {
     uint32_t *pair_of = NULL;
     int32_t *count = NULL;
     size_t n_pairs;
     nd_status status;
-    GO(NEW(pair_of, s->n_trials));
-    GO(NEW(count, s->n_trials));
-    GO(ndi_number_pairs(s->subject, s->image, s->n_trials, pair_of, &n_pairs));
-    for (size_t i = 0; i < s->n_trials; i++) s->repetition[i] = count[pair_of[i]]++;
+    GO(NEW(pair_of, n));
+    GO(NEW(count, n));
+    GO(ndi_number_pairs(subject, image, n, pair_of, &n_pairs));
+    for (size_t i = 0; i < n; i++) repetition[i] = count[pair_of[i]]++;
 done:
     ndi_free(pair_of);
     ndi_free(count);
     return status;
 }
+
+nd_status ndi_storage_count_repetitions(storage *s) { return ndi_count_repetitions(s->subject, s->image, s->n_trials, s->repetition); }
 
 nd_status ndi_not_finite(const char *where, size_t trial, const char *image, int32_t repetition, const char *channel)
 {

@@ -17,7 +17,7 @@ typedef struct storage {
     int32_t normalise, averaged; /* how the samples as they stand came about */
     ids channels, images;
     uint32_t *image; /* per trial: index into images */
-    int32_t *subject, *repetition;
+    int32_t *subject, *repetition, *session, *run;
 } storage;
 
 /* Labels only; rate 1, start 0. */
@@ -36,11 +36,13 @@ nd_status ndi_storage_number_channels(storage *s);
 nd_status ndi_number_pairs(const int32_t *subject, const uint32_t *image, size_t n, uint32_t *pair_of, size_t *n_pairs);
 
 /* Sets `repetition` by counting the trials of each (subject, image). */
+nd_status ndi_count_repetitions(const int32_t *subject, const uint32_t *image, size_t n, int32_t *repetition);
 nd_status ndi_storage_count_repetitions(storage *s);
 
 /* Adds an id that must be UTF-8 and not empty; `what` names it in the message. */
 nd_status ndi_add_id(ids *set, const char *id, const char *what, size_t *index);
-nd_status ndi_add_number(ids *set, size_t number, size_t *index); /* the id is the number in decimals */
+nd_status ndi_add_text(ids *set, const char *s, size_t n, const char *what, size_t *index); /* the same for n bytes */
+nd_status ndi_add_number(ids *set, size_t number, size_t *index);                           /* the id is the number in decimals */
 
 /* The one-line description of a sample that is not finite. */
 nd_status ndi_not_finite(const char *where, size_t trial, const char *image, int32_t repetition, const char *channel);

@@ -69,6 +69,8 @@ nd_status ndi_store_write(const char *path, const storage *s, const sample_sourc
         { .name = "image", .type = DTYPE_I32, .n_dims = 1, .shape = { s->n_trials }, .data = s->image },
         { .name = "subject", .type = DTYPE_I32, .n_dims = 1, .shape = { s->n_trials }, .data = s->subject },
         { .name = "repetition", .type = DTYPE_I32, .n_dims = 1, .shape = { s->n_trials }, .data = s->repetition },
+        { .name = "session", .type = DTYPE_I32, .n_dims = 1, .shape = { s->n_trials }, .data = s->session },
+        { .name = "run", .type = DTYPE_I32, .n_dims = 1, .shape = { s->n_trials }, .data = s->run },
     };
     const put_texts lists[] = {
         { .name = "image_ids", .items = s->images.items, .n = s->images.n, .list = true },
@@ -101,11 +103,7 @@ nd_status ndi_dataset_save(const nd_dataset *d, const char *path, nd_progress_fn
 {
     storage *s;
     TRY(ndi_storage_like(&s, d, d->n_trials));
-    for (size_t i = 0; i < d->n_trials; i++) {
-        s->image[i] = d->image[i];
-        s->subject[i] = ndi_dataset_subject_of(d, i);
-        s->repetition[i] = ndi_dataset_repetition_of(d, i);
-    }
+    ndi_storage_label(s, d);
     save v = { .d = d };
     ndi_progress_begin(&v.p, fn, user, "write", "trials", 0, d->n_trials);
     const sample_source from = { save_read, &v, ((size_t)1 << 20) / (d->n_channels * d->n_samples * sizeof(float)) + 1 };
@@ -221,6 +219,8 @@ static nd_status fill_storage(storage *s, const content *c, const array *data, c
     TRY(status);
     TRY(read_labels(c, "subject", path, s->n_trials, INT32_MIN, INT32_MAX, s->subject));
     TRY(read_labels(c, "repetition", path, s->n_trials, 0, INT32_MAX, s->repetition));
+    if (ndi_content_array(c, "session")) TRY(read_labels(c, "session", path, s->n_trials, INT32_MIN, INT32_MAX, s->session));
+    if (ndi_content_array(c, "run")) TRY(read_labels(c, "run", path, s->n_trials, INT32_MIN, INT32_MAX, s->run));
     return read_samples(s, data);
 }
 

@@ -1,5 +1,6 @@
 /* The store: a safetensors file that is mapped instead of loaded.
- *   tensors   `data` float32 [trials, channels, samples]; `image` (index into image_ids), `subject`, `repetition` int32 [trials]
+ *   tensors   `data` float32 [trials, channels, samples]; `image` (index into image_ids), `subject`, `repetition`, and, but for older
+ *             stores, `session`, `run` int32 [trials]
  *   texts     `image_ids`, `channels`
  *   metadata  neurodecode.kind = "dataset", neurodecode.version, rate, start, normalise, averaged, and neurodecode.source: what it was made from,
  *             so that it can be used again as long as that is the same */

@@ -28,10 +28,8 @@ typedef enum cell_kind { CELL_MISSING, CELL_NUMBER, CELL_TEXT } cell_kind;
 
 static cell_kind classify(const cell *x, double *number)
 {
-    static const char *const missing[] = { "", "NA", "N/A", "n/a", "null", "NULL" };
     *number = __builtin_nan("");
-    for (size_t i = 0; i < COUNT(missing); i++)
-        if (x->n == strlen(missing[i]) && memcmp(x->s, missing[i], x->n) == 0) return CELL_MISSING;
+    if (ndi_cell_is_missing(x)) return CELL_MISSING;
     return ndi_parse_double(x->s, x->s + x->n, number) ? CELL_NUMBER : CELL_TEXT;
 }
 

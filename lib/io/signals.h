@@ -10,6 +10,7 @@ typedef struct channel {
     const char *unit; /* of value = number x scale + offset: "V", "T", "T/m", as the file has it, or "" = not known */
     double scale, offset;
     int32_t mask; /* for trigger channels: value = value & mask; 0 = all bits */
+    bool bad;
 } channel;
 
 typedef struct event {

@@ -97,6 +97,12 @@ nd_status ndi_table_open(table *t, stream *s)
     return count_columns(t);
 }
 
+nd_status ndi_table_by_blanks(table *t)
+{
+    t->separator = ' ';
+    return count_columns(t);
+}
+
 void ndi_table_close(table *t)
 {
     ndi_free(t->bytes);
@@ -179,3 +185,23 @@ bool ndi_table_next(table *t, cell *x)
     if (t->status == ND_OK) t->status = advance(t);
     return t->status == ND_OK;
 }
+
+static bool is_listed(const char *names, const cell *x)
+{
+    const char *word;
+    size_t n;
+    while (ndi_next_word(&names, &word, &n))
+        if (n == x->n && memcmp(word, x->s, n) == 0) return true;
+    return false;
+}
+
+size_t ndi_table_find(table *t, const char *names)
+{
+    cell x;
+    ndi_table_start(t);
+    while (ndi_table_next(t, &x) && x.row == 0)
+        if (is_listed(names, &x)) return x.column;
+    return NDI_NO_COLUMN;
+}
+
+bool ndi_cell_is_missing(const cell *x) { return x->n == 0 || is_listed("NA N/A n/a null NULL", x); }

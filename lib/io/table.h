@@ -27,10 +27,17 @@ typedef struct table {
 
 /* Loads the file, finds the separator and counts the columns of the first row. Free in any case. */
 nd_status ndi_table_open(table *t, stream *s);
+nd_status ndi_table_by_blanks(table *t); /* takes blanks as what separates the cells */
 void ndi_table_close(table *t);
 
 void ndi_table_start(table *t);
 bool ndi_table_next(table *t, cell *x); /* false at the end or on failure; a row of another length than the first is one */
+
+/* The first column whose name, in the first row, is one of those listed. */
+#define NDI_NO_COLUMN SIZE_MAX
+size_t ndi_table_find(table *t, const char *names);
+
+bool ndi_cell_is_missing(const cell *x); /* "", "n/a" and the like */
 
 /* A whole text file, NUL-terminated. */
 nd_status ndi_text_load(stream *s, char **bytes, size_t *n);

@@ -73,6 +73,9 @@ struct DatasetOptions
     normalise::Int32
     average::Int32
     n_threads::Int32
+    mask::Cstring
+    session::Int32
+    run::Int32
 end
 
 struct DatasetInfo
@@ -96,6 +99,18 @@ struct Trial
     concept_index::Int32
     subject::Int32
     repetition::Int32
+    session::Int32
+    run::Int32
+end
+
+struct LabelOptions
+    size::Csize_t
+    column::Cstring
+    rest::Cstring
+    interval::Cdouble
+    shift::Cdouble
+    session::Int32
+    run::Int32
 end
 
 struct RecordingOptions
@@ -105,6 +120,8 @@ struct RecordingOptions
     types::Cstring
     unit::Cstring
     rate::Cdouble
+    bids::Int32
+    reserved::Int32
 end
 
 struct RecordingInfo
@@ -121,6 +138,8 @@ struct Channel
     name::Cstring
     type::Cstring
     unit::Cstring
+    bad::Int32
+    reserved::Int32
 end
 
 struct Event

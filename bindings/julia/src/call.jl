@@ -74,6 +74,7 @@ function with_options(use, ::Type{T}, keywords, init=initialise) where {T}
 end
 
 initialise(o::Ref{DatasetOptions}) = ccall(symbol(:nd_dataset_options_init), Int32, (Ptr{DatasetOptions}, Csize_t), o, sizeof(DatasetOptions))
+initialise(o::Ref{LabelOptions}) = ccall(symbol(:nd_label_options_init), Int32, (Ptr{LabelOptions}, Csize_t), o, sizeof(LabelOptions))
 initialise(o::Ref{BankOptions}) = ccall(symbol(:nd_bank_options_init), Int32, (Ptr{BankOptions}, Csize_t), o, sizeof(BankOptions))
 initialise(o::Ref{EncoderOptions}) = ccall(symbol(:nd_encoder_options_init), Int32, (Ptr{EncoderOptions}, Csize_t), o, sizeof(EncoderOptions))
 initialise(o::Ref{LossOptions}) = ccall(symbol(:nd_loss_options_init), Int32, (Ptr{LossOptions}, Csize_t), o, sizeof(LossOptions))

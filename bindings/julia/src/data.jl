@@ -136,6 +136,33 @@ average(source::Dataset) = made(Dataset) do slot
     ccall(symbol(:nd_dataset_average), Int32, (Ptr{Ptr{Cvoid}}, Ptr{Cvoid}), slot, source)
 end
 
+"""Gives the trials the labels of a table, a row for each or events as BIDS has them. Keywords as in the C struct `nd_label_options`."""
+label(source::Dataset, table; keywords...) = made(Dataset) do slot
+    with_options(LabelOptions, keywords) do options
+        ccall(symbol(:nd_dataset_label), Int32, (Ptr{Ptr{Cvoid}}, Ptr{Cvoid}, Cstring, Ptr{LabelOptions}), slot, source, table, options)
+    end
+end
+
+"""Keeps the trials whose image or concept is listed in `keep` and not in `drop`, lists as text."""
+select_labels(source::Dataset; keep=nothing, drop=nothing) = made(Dataset) do slot
+    ccall(symbol(:nd_dataset_select_labels), Int32, (Ptr{Ptr{Cvoid}}, Ptr{Cvoid}, Cstring, Cstring), slot, source, text(keep), text(drop))
+end
+
+"""Averages consecutive trials of the same image, within a run."""
+average_blocks(source::Dataset) = made(Dataset) do slot
+    ccall(symbol(:nd_dataset_average_blocks), Int32, (Ptr{Ptr{Cvoid}}, Ptr{Cvoid}), slot, source)
+end
+
+"""Subtracts from each channel's series of trials its polynomial of a degree, group by group."""
+detrend(source::Dataset, degree=1; group="run") = made(Dataset) do slot
+    ccall(symbol(:nd_dataset_detrend), Int32, (Ptr{Ptr{Cvoid}}, Ptr{Cvoid}, Int32, Cstring), slot, source, degree, text(group))
+end
+
+"""Brings each channel's series of trials to mean 0 and deviation 1, group by group, both taken from the trials of `label` or from all."""
+standardise(source::Dataset; group="run", label=nothing) = made(Dataset) do slot
+    ccall(symbol(:nd_dataset_standardise), Int32, (Ptr{Ptr{Cvoid}}, Ptr{Cvoid}, Cstring, Cstring), slot, source, text(group), text(label))
+end
+
 """`how`: 1 z-score, 2 as the reference system."""
 normalise(source::Dataset, how=1) = made(Dataset) do slot
     ccall(symbol(:nd_dataset_normalise), Int32, (Ptr{Ptr{Cvoid}}, Ptr{Cvoid}, Int32), slot, source, how)

@@ -13,6 +13,17 @@ const nd = Neurodecode
     @test nd.trial(dataset, 3).image == ids[3]
     @test info(dataset).n_trials == 12
 
+    mktempdir() do folder
+        table = joinpath(folder, "table.tsv")
+        write(table, "label\trun\n" * join("$(isodd(i) ? "a" : "rest")\t$(1 + (i > 6))\n" for i in 1:12))
+        labelled = nd.label(dataset, table; session=3)
+        @test nd.trial(labelled, 8).run == 2
+        @test nd.trial(labelled, 8).session == 3
+        @test info(nd.select_labels(labelled; drop="rest")).n_trials == 6
+        @test info(nd.average_blocks(nd.select_labels(labelled; keep="a"))).n_trials == 2
+        @test info(nd.standardise(nd.detrend(labelled, 1); label="rest")).n_trials == 12
+    end
+
     z = randn(Float32, 8, 12) # dim x images
     bank = Bank(z; image_ids=ids)
     @test nd.vectors(bank) == z

@@ -151,7 +151,7 @@ def option(key, value, kind):
 ENUM_OF = {
     "normalise": "ND_NORMALISE_", "vectors": "ND_VECTOR_", "schedule": "ND_SCHEDULE_", "optimiser": "ND_OPTIMISER_", "kind": "ND_FILTER_", "per": "ND_WHITEN_",
 }
-PATHS = ("images", "checkpoint", "output")
+PATHS = ("images", "mask", "checkpoint", "output")
 
 
 def number(key, value, kind):

@@ -85,6 +85,7 @@ class nd_dataset_options(Structure):
     _fields_ = [
         ("size", c_size_t), ("variable", c_char_p), ("axes", c_char_p), ("images", c_char_p), ("partition", c_char_p), ("channels", c_char_p),
         ("rate", c_double), ("start", c_double), ("subject", c_int32), ("normalise", c_int32), ("average", c_int32), ("n_threads", c_int32),
+        ("mask", c_char_p), ("session", c_int32), ("run", c_int32),
     ]
 
 
@@ -99,12 +100,20 @@ class nd_dataset_info(Structure):
 class nd_trial(Structure):
     _fields_ = [
         ("size", c_size_t), ("image", c_char_p), ("image_index", c_int32), ("concept_index", c_int32), ("subject", c_int32), ("repetition", c_int32),
+        ("session", c_int32), ("run", c_int32),
+    ]
+
+
+class nd_label_options(Structure):
+    _fields_ = [
+        ("size", c_size_t), ("column", c_char_p), ("rest", c_char_p), ("interval", c_double), ("shift", c_double), ("session", c_int32), ("run", c_int32),
     ]
 
 
 class nd_recording_options(Structure):
     _fields_ = [
         ("size", c_size_t), ("variable", c_char_p), ("channels", c_char_p), ("types", c_char_p), ("unit", c_char_p), ("rate", c_double),
+        ("bids", c_int32), ("reserved", c_int32),
     ]
 
 
@@ -115,7 +124,7 @@ class nd_recording_info(Structure):
 
 
 class nd_channel(Structure):
-    _fields_ = [("size", c_size_t), ("name", c_char_p), ("type", c_char_p), ("unit", c_char_p)]
+    _fields_ = [("size", c_size_t), ("name", c_char_p), ("type", c_char_p), ("unit", c_char_p), ("bad", c_int32), ("reserved", c_int32)]
 
 
 class nd_event(Structure):
@@ -301,7 +310,7 @@ class nd_simulate_options(Structure):
 STRUCTS = {
     struct.__name__: struct
     for struct in (
-        nd_progress, nd_format_info, nd_dataset_options, nd_dataset_info, nd_trial, nd_recording_options, nd_recording_info, nd_channel,
+        nd_progress, nd_format_info, nd_dataset_options, nd_dataset_info, nd_trial, nd_label_options, nd_recording_options, nd_recording_info, nd_channel,
         nd_event, nd_events_options, nd_filter_options, nd_epoch_options, nd_epoch_report, nd_bank_options, nd_bank_info, nd_encoder_kind_info,
         nd_param_info, nd_encoder_options, nd_encoder_info, nd_tensor_info, nd_loss_kind_info, nd_loss_options, nd_loss_batch, nd_loss_result,
         nd_train_options, nd_train_info, nd_cross_options, nd_fold, nd_retrieval_options, nd_metrics, nd_estimate, nd_comparison, nd_simulate_options,
@@ -349,6 +358,12 @@ FUNCTIONS = {  # name: (result, arguments)
     "nd_dataset_window": (nd_status, (POINTER(DATASET), DATASET, c_double, c_double, c_size_t)),
     "nd_dataset_baseline": (nd_status, (POINTER(DATASET), DATASET, c_double, c_double)),
     "nd_dataset_average": (nd_status, (POINTER(DATASET), DATASET)),
+    "nd_label_options_init": (nd_status, (POINTER(nd_label_options), c_size_t)),
+    "nd_dataset_label": (nd_status, (POINTER(DATASET), DATASET, TEXT, POINTER(nd_label_options))),
+    "nd_dataset_select_labels": (nd_status, (POINTER(DATASET), DATASET, TEXT, TEXT)),
+    "nd_dataset_average_blocks": (nd_status, (POINTER(DATASET), DATASET)),
+    "nd_dataset_detrend": (nd_status, (POINTER(DATASET), DATASET, c_int32, TEXT)),
+    "nd_dataset_standardise": (nd_status, (POINTER(DATASET), DATASET, TEXT, TEXT)),
     "nd_dataset_normalise": (nd_status, (POINTER(DATASET), DATASET, c_int32)),
     "nd_dataset_concat": (nd_status, (POINTER(DATASET), DATASET, DATASET)),
     "nd_dataset_split": (nd_status, (POINTER(DATASET), POINTER(DATASET), DATASET, c_double, TEXT, c_uint64)),

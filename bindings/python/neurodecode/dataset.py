@@ -3,7 +3,7 @@ import numpy as np
 
 from . import _lib
 from ._call import Handle, fetched, floats, free_function, got_text, lib, names, number, options, path, pointer, record, room, sizes, text, texts
-from ._lib import nd_dataset_options
+from ._lib import nd_dataset_options, nd_label_options
 from .progress import watched, watching
 
 DatasetInfo = record("DatasetInfo", _lib.nd_dataset_info, """Sizes and timing of a dataset.
@@ -13,7 +13,8 @@ averaged: repetitions averaged into one trial (the largest number), 1 = single t
 
 Trial = record("Trial", _lib.nd_trial, """What is known of one trial.
 
-image: its id; image_index: index into Dataset.images; concept_index: in order of first appearance; subject: 0 = unknown; repetition: from 0.""")
+image: its id; image_index: index into Dataset.images; concept_index: in order of first appearance; subject: 0 = unknown; repetition: from 0; session, run:
+0 = unknown.""")
 
 
 class Dataset(Handle):
@@ -22,7 +23,8 @@ class Dataset(Handle):
     A dataset never changes; select(), window() and so on return new ones that share data with the old where they can.
 
     The keyword options of the constructors are those of the C struct nd_dataset_options: variable, axes, images (a file of ids), partition,
-    channels (names in a list or a text), rate, start, subject, normalise ("none", "zscore", "reference"), average, n_threads.
+    channels (names in a list or a text), rate, start, subject, normalise ("none", "zscore", "reference"), average, n_threads,
+    mask (an image, for NIfTI), session, run.
     """
 
     _type = _lib.DATASET
@@ -31,8 +33,8 @@ class Dataset(Handle):
     def __init__(self, data, image_ids=None, **keywords):
         """Copies an array (trials, channels, samples), or (trials, voxels) for one sample per trial.
 
-        image_ids: one text per trial, as "00001_aardvark/aardvark_01b"; None = "0", "1", ... The options channels, rate, start, subject and
-        normalise count.
+        image_ids: one text per trial, as "00001_aardvark/aardvark_01b"; None = "0", "1", ... The options channels, rate, start, subject,
+        session, run and normalise count.
         """
         data = floats(data, "data")
         if data.ndim == 2:
@@ -143,6 +145,27 @@ class Dataset(Handle):
         """Averages the trials of each (subject, image) into one."""
         return self._made(lib.nd_dataset_average, self)
 
+    def label(self, table, **keywords):
+        """Gives the trials the labels of a table as image ids, and runs and sessions where it has them: a row for each trial, or events in seconds
+        as BIDS has them. Options: column, rest, interval, shift (seconds), session, run."""
+        return self._made(lib.nd_dataset_label, self, path(table), options(nd_label_options, keywords))
+
+    def select_labels(self, keep=None, drop=None):
+        """Keeps the trials whose image or concept is listed in `keep` (None = all) and not in `drop`."""
+        return self._made(lib.nd_dataset_select_labels, self, names(keep), names(drop))
+
+    def average_blocks(self):
+        """Averages consecutive trials of the same image, within a run."""
+        return self._made(lib.nd_dataset_average_blocks, self)
+
+    def detrend(self, degree=1, group="run"):
+        """Subtracts from each channel's series of trials its least-squares polynomial, group by group (None = all trials are one)."""
+        return self._made(lib.nd_dataset_detrend, self, degree, text(group))
+
+    def standardise(self, group="run", label=None):
+        """Brings each channel's series of trials to mean 0 and deviation 1, group by group, both taken from the trials of `label` (None = all)."""
+        return self._made(lib.nd_dataset_standardise, self, text(group), text(label))
+
     def normalise(self, how="zscore"):
         """Normalises each channel of each trial over its samples: "zscore" or "reference"."""
         return self._made(lib.nd_dataset_normalise, self, number("normalise", how, _lib.c_int32))
@@ -163,8 +186,8 @@ class Dataset(Handle):
         return self._made(lib.nd_dataset_concat, self, second)
 
     def split(self, fraction, group="concept", seed=42):
-        """Splits at random into two datasets, (most, about `fraction` of the groups), all trials of one "image", "concept" or "subject" on
-        the same side."""
+        """Splits at random into two datasets, (most, about `fraction` of the groups), all trials of one "image", "concept", "subject",
+        "session" or "run" on the same side."""
         first, second = Dataset.__new__(Dataset), Dataset.__new__(Dataset)
         lib.nd_dataset_split(first._slot(), second._slot(), self, fraction, text(group), seed)
         return first, second

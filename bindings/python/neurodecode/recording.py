@@ -12,7 +12,7 @@ from .progress import watching
 RecordingInfo = record("RecordingInfo", _lib.nd_recording_info, """Sizes and timing of a recording; format: of the file it came from, "memory" for
 arrays and copies.""")
 
-Channel = record("Channel", _lib.nd_channel, """What is known of one channel: name, type ("eeg", "stim", ...), unit of the values ("V"; "" = unknown).""")
+Channel = record("Channel", _lib.nd_channel, """What is known of one channel: name, type ("eeg", "stim", ...), unit of the values ("V"; "" = unknown), bad.""")
 
 Event = record("Event", _lib.nd_event, """One event: sample (from 0), duration in samples, text ("" for triggers), code, previous value of the trigger.""")
 
@@ -42,7 +42,8 @@ class Recording(Handle):
     """A continuous signal, its channels and its events.
 
     A recording never changes: operations return new ones. Values are in volts or tesla where the file says its unit.
-    The keyword options of the constructors are those of the C struct nd_recording_options: variable, channels, types, unit, rate.
+    The keyword options of the constructors are those of the C struct nd_recording_options: variable, channels, types, unit, rate,
+    bids (True = events and channels from the tables of BIDS beside the file).
     """
 
     _type = _lib.RECORDING

@@ -1,4 +1,6 @@
 """Arrays in and out: shapes, types, no copies, files."""
+import pathlib
+import tempfile
 import tracemalloc
 import unittest
 
@@ -71,7 +73,7 @@ class Datasets(unittest.TestCase):
         self.assertEqual(self.dataset.channels, ["Fz", "Pz", "O1", "O2"])
         self.assertEqual(self.dataset.images, ["a/1", "a/2", "b/1", "c/é"])
         self.assertEqual([trial.image for trial in self.dataset.trials()], self.ids)
-        self.assertEqual(self.dataset.trial(5), nd.Trial("c/é", 3, 2, 3, self.dataset.trial(5).repetition))
+        self.assertEqual(self.dataset.trial(5), nd.Trial("c/é", 3, 2, 3, self.dataset.trial(5).repetition, 0, 0))
         info = self.dataset.info
         self.assertEqual((info.n_images, info.n_concepts, info.rate, info.start), (4, 3, 100, -0.1))
         np.testing.assert_allclose(self.dataset.times[:2], [-0.1, -0.09])
@@ -102,6 +104,25 @@ class Datasets(unittest.TestCase):
         self.assertEqual(len(self.dataset.concat(self.dataset)), 12)
         first, second = self.dataset.split(0.4, "concept", seed=1)
         self.assertEqual(len(first) + len(second), 6)
+
+    def test_series(self):
+        array = noise(12, 5)
+        labels, runs = ["rest", "a", "a", "rest", "b", "b"] * 2, [1] * 6 + [2] * 6
+        with tempfile.TemporaryDirectory() as folder:
+            table = pathlib.Path(folder, "table.tsv")
+            table.write_text("label\trun\n" + "".join(f"{label}\t{run}\n" for label, run in zip(labels, runs)))
+            dataset = nd.Dataset(array, session=4).label(table)
+        self.assertEqual([(trial.image, trial.run, trial.session) for trial in dataset.trials()], [(label, run, 4) for label, run in zip(labels, runs)])
+        by_run = array.reshape(2, 6, 5).astype(float)
+        np.testing.assert_allclose(dataset.detrend(0).data().reshape(2, 6, 5), by_run - by_run.mean(1, keepdims=True), atol=1e-5)
+        rest = by_run[:, [0, 3]]
+        wanted = (by_run - rest.mean(1, keepdims=True)) / rest.std(1, keepdims=True)
+        np.testing.assert_allclose(dataset.standardise("run", "rest").data().reshape(2, 6, 5), wanted, rtol=1e-4, atol=1e-4)
+        seen = dataset.select_labels(drop=["rest"]).average_blocks()
+        self.assertEqual([trial.image for trial in seen.trials()], ["a", "b", "a", "b"])
+        np.testing.assert_allclose(seen.data()[1, :, 0], array[4:6].mean(0), rtol=1e-5, atol=1e-6)
+        self.assertEqual(len(dataset.select_labels("a")), 4)
+        self.assertEqual({len(part) for part in dataset.split(0.5, "run")}, {6})
 
     def test_fmri(self):
         voxels = nd.Dataset(noise(5, 7))

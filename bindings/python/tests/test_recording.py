@@ -44,6 +44,16 @@ class RecordingTest(unittest.TestCase):
                 self.assertEqual([event.code for event in recording.find_events().events], [7])
                 self.assertEqual(nd.describe(file)["format"], "csv")
 
+    def test_bids(self):
+        with tempfile.TemporaryDirectory() as folder:
+            file = pathlib.Path(folder, "sub-01_eeg.csv")
+            file.write_text("timestamps,TP9,X\n0.00,1,0\n0.01,2,7\n0.02,3,0\n")
+            pathlib.Path(folder, "sub-01_events.tsv").write_text("onset\tduration\ttrial_type\n0.01\tn/a\tcat\n")
+            pathlib.Path(folder, "sub-01_channels.tsv").write_text("name\ttype\tunits\tstatus\nX\tEOG\tuV\tbad\n")
+            recording = nd.Recording.open(file, bids=True)
+            self.assertEqual([(event.sample, event.text) for event in recording.events], [(1, "cat")])
+            self.assertEqual(tuple(recording.channels[1]), ("X", "eog", "V", 1))
+
     def test_refusals(self):
         with self.assertRaisesRegex(nd.ArgumentError, "no channel, type or region"):
             self.recording.select_channels("Pz")
