@@ -92,7 +92,7 @@ static unsigned long number_of(const char *concept)
     return number && *end == '_' ? number : 0;
 }
 
-/* Concepts with numbers are listed from 1 on, without gaps and in order. */
+/* Concepts with numbers are listed in order and without gaps. */
 static nd_status check_order(const partition *p, const char *path)
 {
     unsigned long last = 0;
@@ -100,9 +100,9 @@ static nd_status check_order(const partition *p, const char *path)
         const char *concept = p->concepts->items[i];
         const unsigned long number = number_of(concept);
         if (number == 0) return ND_OK;
-        CHECK(number == last + 1 || (number == last && last > 0), ND_ERR_FORMAT,
-              "%s: %s concepts: entry %zu is '%s', expected number %05lu%s: concepts are listed in order, without gaps", path, p->name, i, concept,
-              last ? last : 1, last ? " or the next" : "");
+        CHECK(i == 0 || number == last || number == last + 1, ND_ERR_FORMAT,
+              "%s: %s concepts: entry %zu is '%s', expected number %05lu or the next: concepts are listed in order, without gaps", path, p->name, i,
+              concept, last);
         last = number;
     }
     return ND_OK;
