@@ -135,9 +135,9 @@ static nd_status look_for_images(nd_preparation *p)
 }
 
 /* A folder of a fifth session is a sign of another data set. */
-static nd_status check_sessions(const nd_preparation *p)
+static nd_status check_sessions(nd_preparation *p)
 {
-    const char *path = ndi_preparation_text((nd_preparation *)(uintptr_t)p, "%s/raw_eeg/%s", p->source, p->name);
+    const char *path = ndi_preparation_text(p, "%s/raw_eeg/%s", p->source, p->name);
     CHECK(path, ND_ERR_MEMORY, "things-eeg2: out of memory");
     DIR *folder = opendir(path);
     nd_status status = ND_OK;
