@@ -66,7 +66,9 @@ static H5FD_t *driver_open(const char *name, unsigned flags, hid_t list, haddr_t
     (void)flags;
     (void)most;
     hdf5_file *const *f = H5Pget_driver_info(list);
-    driver *d = f ? ndi_alloc(1, sizeof *d) : NULL;
+    driver *d = NULL;
+    if (!f) return NULL;
+    (*f)->status = NEW(d, 1);
     if (d) d->f = *f;
     return (H5FD_t *)d;
 }
