@@ -21,7 +21,7 @@ scipy.io.savemat("v4.mat", {**plain, "title": "text"}, format="4")
 scipy.io.savemat("v5.mat", {**plain, **rich})
 scipy.io.savemat("v7.mat", {**plain, **rich}, do_compression=True)
 
-with h5py.File("v73.mat", "w", userblock_size=512, libver="latest") as f:
+with h5py.File("v73.mat", "w", userblock_size=512, libver=("earliest", "v110")) as f:
     write_73(f, "x", x)
     write_73(f, "title", "très")
     write_73(f, "cell", ["a", "bc"])
@@ -29,7 +29,7 @@ with h5py.File("v73.mat", "w", userblock_size=512, libver="latest") as f:
     write_73(f, "nothing", np.zeros((0, 3)))
 head_73("v73.mat")
 
-with h5py.File("small.h5", "w", libver="latest") as f:
+with h5py.File("small.h5", "w", libver=("earliest", "v110")) as f:
     f["g/x"] = x
     f.create_dataset("packed", data=np.arange(60.0).reshape(10, 6), chunks=(4, 4), compression="gzip")
     f["words"] = ["one", "zwei", "três"]
