@@ -45,7 +45,7 @@ if [ -n "$data" ] && [ ! -d "$data" ]; then fail "$data: no such folder"; fi
 
 # --- what is needed ---------------------------------------------------------------------------------------------------------------
 
-packages='meson ninja-build gcc pkg-config libblis-dev zlib1g-dev libjansson-dev libutf8proc-dev'
+packages='meson ninja-build gcc pkg-config libblis-dev zlib1g-dev libjansson-dev libutf8proc-dev libhdf5-dev'
 have_header() { echo "#include <$1>" | ${CC:-cc} -E -x c - >/dev/null 2>&1; }
 have_everything()
 {

@@ -7,7 +7,7 @@ cd "$(dirname "$0")/.."
 need=
 want() { dpkg -s "$1" >/dev/null 2>&1 || need="$need $1"; }
 if command -v apt-get >/dev/null; then
-    for package in gcc g++ meson ninja-build pkg-config libblis-dev zlib1g-dev libjansson-dev libutf8proc-dev libcmocka-dev python3 python3-numpy; do
+    for package in gcc g++ meson ninja-build pkg-config libblis-dev zlib1g-dev libjansson-dev libutf8proc-dev libcmocka-dev libhdf5-dev python3 python3-numpy python3-scipy python3-h5py; do
         want "$package"
     done
 fi

@@ -59,11 +59,14 @@ class Eeglab(unittest.TestCase):
         np.testing.assert_allclose(r.data(), data.astype("f8") * 1e-6, rtol=1e-15)
         np.testing.assert_array_equal(r.data(17, 33), r.data()[:, 17:50])
         self.assertEqual([(e.sample, e.duration, e.text) for e in r.events], [(0, 0, "start"), (50, 10, "face"), (120, 2, "house"), (398, 0, "boundary")])
-        if mne is None:
-            return
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            raw = mne.io.read_raw_eeglab(self.path, verbose="error")
+            try:
+                raw = mne.io.read_raw_eeglab(self.path, verbose="error") if mne else None
+            except NotImplementedError:  # version 7.3 without the module pymatreader
+                raw = None
+        if raw is None:
+            return
         self.assertEqual(raw.ch_names, NAMES)
         self.assertEqual(raw.get_channel_types(), [c.type for c in r.channels])
         np.testing.assert_allclose(r.data(), raw.get_data(), rtol=1e-6)

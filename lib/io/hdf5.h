@@ -16,14 +16,15 @@ typedef struct hdf5_file {
     stream *in;
     void *unpacked; /* the bytes of a packed stream, which libhdf5 could not read back and forth */
     hid_t id, driver;
-    nd_status status; /* of the stream below */
+    nd_status status;   /* of the stream below */
+    size_t length_size; /* bytes of a length in this file */
     hid_t open;       /* the dataset that `window` shows, < 0: none */
     haddr_t address;  /* of that dataset */
     char *window;
     hsize_t from, till; /* elements in it */
 } hdf5_file;
 
-enum { NDI_HDF5_WINDOW = 1 << 20, NDI_HDF5_CHUNKS = 1 << 26 }; /* bytes in memory */
+enum { NDI_HDF5_WINDOW = 1 << 18, NDI_HDF5_CHUNKS = 1 << 26 }; /* bytes in memory */
 
 /* What is to be given back to ndi_hdf5_leave(). Meanwhile libhdf5 prints no errors. */
 typedef struct hdf5_quiet {

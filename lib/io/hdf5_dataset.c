@@ -220,6 +220,10 @@ static nd_status place(content *c, hdf5_file *f, hid_t dataset, hid_t plan, arra
         *why = "kept in other files";
         return ND_OK;
     }
+    if (layout == H5D_COMPACT && H5Dget_storage_size(dataset) != a->n * ndi_dtype_size(a->type)) { /* libhdf5 1.10 would read outside of it */
+        *why = "damaged";
+        return ND_OK;
+    }
     const haddr_t at = layout == H5D_CONTIGUOUS ? H5Dget_offset(dataset) : HADDR_UNDEF;
     if (at == HADDR_UNDEF) return add_stream(c, f, dataset, a);
     a->in = f->in;

@@ -2,6 +2,7 @@
 #include <pthread.h>
 #include <string.h>
 
+#include "base/bytes.h"
 #include "base/text.h"
 #include "io/hdf5.h"
 #if H5_VERSION_GE(1, 13, 0)
@@ -66,7 +67,9 @@ static H5FD_t *driver_open(const char *name, unsigned flags, hid_t list, haddr_t
     (void)flags;
     (void)most;
     hdf5_file *const *f = H5Pget_driver_info(list);
-    driver *d = f ? ndi_alloc(1, sizeof *d) : NULL;
+    driver *d = NULL;
+    if (!f) return NULL;
+    (*f)->status = NEW(d, 1);
     if (d) d->f = *f;
     return (H5FD_t *)d;
 }
@@ -104,12 +107,30 @@ static haddr_t driver_size(const H5FD_t *d, H5FD_mem_t type)
     return ndi_stream_size(((const driver *)d)->f->in, &size) == ND_OK ? (haddr_t)size : HADDR_UNDEF;
 }
 
+/* A heap of strings: 4 bytes of mark, 4 others, its size; then objects of number, count of references, 4 bytes, size, data filled up to 8 bytes. Object 0
+ * is what is free, header included. libhdf5 1.10 walks it without end where an object of a damaged heap has no size. */
+static bool is_sound_heap(const hdf5_file *f, const uint8_t *bytes, size_t n)
+{
+    const size_t head = 8 + f->length_size;
+    if (f->length_size != 8 || n < 16 || memcmp(bytes, "GCOL", 4) != 0) return f->length_size == 8;
+    const uint64_t size = ndi_le64(bytes + 8);
+    if (size > n) return true; /* it is read once more as a whole */
+    for (uint64_t at = 16, need; at + head <= size; at += need) {
+        const uint64_t object = ndi_le64(bytes + at + 8), left = size - at;
+        if (object > left) return false;
+        need = ndi_le16(bytes + at) ? head + (object + 7) / 8 * 8 : object;
+        if (need < head || need > left) return false;
+    }
+    return true;
+}
+
 static herr_t driver_read(H5FD_t *d, H5FD_mem_t type, hid_t list, haddr_t at, size_t n, void *buffer)
 {
-    (void)type;
     (void)list;
     hdf5_file *f = ((driver *)d)->f;
     nd_status status = ndi_stream_read(f->in, at, buffer, n);
+    if (status == ND_OK && type == H5FD_MEM_GHEAP && !is_sound_heap(f, buffer, n))
+        status = ndi_fail(ND_ERR_FORMAT, "%s: a heap at %llu is damaged", f->head.name, (unsigned long long)at);
     if (status != ND_OK) f->status = status;
     return status == ND_OK ? 0 : -1;
 }
@@ -203,13 +224,22 @@ static nd_status unpack(hdf5_file *f)
     return status;
 }
 
+static nd_status read_sizes(hdf5_file *f)
+{
+    size_t address_size;
+    const hid_t plan = H5Fget_create_plist(f->id);
+    const bool known = plan >= 0 && H5Pget_sizes(plan, &address_size, &f->length_size) >= 0;
+    if (plan >= 0) H5Pclose(plan);
+    return known ? ND_OK : ndi_hdf5_fail(f, "has no superblock");
+}
+
 static nd_status open_in_driver(hdf5_file *f)
 {
     const hid_t list = H5Pcreate(H5P_FILE_ACCESS);
     f->driver = H5FDregister(&driver_class); /* until the file is closed: libhdf5 gives up its own share of it before it calls the driver for the last time */
     if (list >= 0) H5Pset_cache(list, 0, 1021, NDI_HDF5_CHUNKS, 1.0); /* fewer would be unpacked again for every window */
     if (f->driver >= 0 && list >= 0 && H5Pset_driver(list, f->driver, &f) >= 0) f->id = H5Fopen(f->head.name, H5F_ACC_RDONLY, list);
-    nd_status status = f->id >= 0 ? ND_OK : ndi_hdf5_fail(f, "cannot be opened");
+    nd_status status = f->id >= 0 ? read_sizes(f) : ndi_hdf5_fail(f, "cannot be opened");
     if (list >= 0) H5Pclose(list);
     if (f->id < 0 && f->driver >= 0) H5FDunregister(f->driver);
     return status;

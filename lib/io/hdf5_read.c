@@ -74,7 +74,7 @@ static herr_t visit_object(hid_t root, const char *name, const H5O_info_t *info,
     }
     w->object = strcmp(name, ".") == 0 ? "" : name;
     if (info->type == H5O_TYPE_DATASET) w->status = add_dataset(w, object, name);
-    if (w->status == ND_OK) H5Aiterate2(object, H5_INDEX_NAME, H5_ITER_NATIVE, NULL, visit_attribute, w);
+    if (w->status == ND_OK) H5Aiterate2(object, H5_INDEX_NAME, H5_ITER_INC, NULL, visit_attribute, w);
     H5Oclose(object);
     return w->status == ND_OK ? 0 : 1;
 }

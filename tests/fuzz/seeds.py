@@ -4,6 +4,7 @@ import gzip
 import io
 import json
 import os
+import pathlib
 import pickle
 import struct
 import sys
@@ -180,6 +181,9 @@ def main(folder):
     save(f"{folder}/csv", "tabs", b"a\tb\n1\t2\n")
     save(f"{folder}/csv", "blanks", b"# comment\n 1.0  2.0\n 3.0  4.0\n")
     save(f"{folder}/csv", "text", "one\nzwei\ntrês\n".encode())
+    for path in sorted((pathlib.Path(__file__).parents[1] / "data/matlab").glob("*.*")):
+        if path.suffix in (".mat", ".set", ".h5"):
+            save(folder + "/" + path.suffix[1:], path.name, path.read_bytes())
     save(f"{folder}/edf", "edf", edf(False))
     save(f"{folder}/edf", "bdf", edf(True))
     save(f"{folder}/fif", "raw", fif())
