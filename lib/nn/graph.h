@@ -68,6 +68,7 @@ struct graph {
     int n_tensors, tensors_capacity;
     size_t n_params, n_state;   /* floats */
     size_t n_unused;            /* of the latter, in tensors that nothing reads */
+    bool plain;                 /* its operations are run one by one, none fused: for tests */
     nd_status status;           /* sticks at the first failure, as the error flag of stdio does */
 };
 
@@ -89,6 +90,7 @@ shape ndi_graph_out(const graph *g);
 /* The memory of passes over up to `capacity` trials. */
 typedef struct workspace {
     const graph *g;
+    node *nodes;                /* of g, some of them fused into others (fuse.c) */
     pool *threads;
     size_t capacity;
     bool backward, input_grad;
@@ -120,6 +122,9 @@ float *ndi_output(const pass *p);                       /* B x embedding */
 float *ndi_output_grad(const pass *p);                  /* to be filled before ndi_backward */
 void ndi_backward(const pass *p);                       /* overwrites grads */
 const float *ndi_input_grad(const pass *p);             /* B trials; only with input_grad */
+
+/* fuse.c: replaces chains of nodes by an op that does all of them at once. The last node of a chain takes it; the others remain, do nothing and need no memory. */
+void ndi_fuse(const graph *g, node *nodes);
 
 /* For ops. */
 const float *ndi_x(const pass *p, const node *n, int input);
