@@ -14,6 +14,7 @@
 #endif
 
 #include "base/status.h"
+#include "math/tile.h"
 
 typedef struct choice {
     int id;
@@ -130,10 +131,43 @@ static void run_panel(void *context, size_t task, size_t worker)
         ndi_gemm(p->ta, p->tb, m, n, p->k, (float)p->alpha, (const float *)a, p->lda, (const float *)b, p->ldb, (float)p->beta, (float *)c, p->ldc);
 }
 
+/* ---- without BLIS ----
+ *
+ * BLIS copies both matrices first, which few rows or a short inner side do not repay: the tiles of tile.h read them where they are, in blocks of fixed size. */
+
+enum { MAX_INNER = 2048, FEW = 256, BLOCK_ROWS = 96, BLOCK_COLUMNS = 64 };
+
+static bool suits_tiles(const panels *p)
+{
+    if (p->is_f64 || p->alpha != 1 || (p->beta != 0 && p->beta != 1) || p->k == 0 || p->k > MAX_INNER || (p->m > FEW && p->k > FEW)) return false;
+    return p->tb ? !p->ta && p->k % NDI_TILE_RUN == 0 : p->n % NDI_TILE_COLUMNS == 0;
+}
+
+static void run_block(void *context, size_t task, size_t worker)
+{
+    (void)worker;
+    const panels *p = context;
+    size_t across = (p->n + BLOCK_COLUMNS - 1) / BLOCK_COLUMNS, i = task / across * BLOCK_ROWS, j = task % across * BLOCK_COLUMNS;
+    size_t m = p->m - i < BLOCK_ROWS ? p->m - i : BLOCK_ROWS, n = p->n - j < BLOCK_COLUMNS ? p->n - j : BLOCK_COLUMNS;
+    const float *a = (const float *)(const void *)p->a + i * (p->ta ? 1 : p->lda), *b = (const float *)(const void *)p->b + j * (p->tb ? p->ldb : 1);
+    float *c = (float *)(void *)p->c + i * p->ldc + j;
+    if (p->tb) {
+        for (size_t r = 0; r < m && p->beta == 0; r++) memset(c + r * p->ldc, 0, n * sizeof *c);
+        ndi_tile->dots(&(dots){ .m = m, .n = n, .steps = 1, .run = p->k, .x = a, .x_row = p->lda, .y = b, .y_row = p->ldb, .c_row = p->ldc }, c);
+    } else {
+        ndi_tile->product(&(product){ .m = m, .n = n, .k = p->k, .a = a, .a_row = p->ta ? 1 : p->lda, .a_step = p->ta ? p->lda : 1, .b = b,
+                                      .b_row = p->ldb, .c = c, .c_row = p->ldc, .add = p->beta == 1, .times = 1 });
+    }
+}
+
 static void run_panels(pool *threads, panels p)
 {
     size_t side = p.m >= p.n ? p.m : p.n;
     if (side == 0) return;
+    if (suits_tiles(&p)) {
+        ndi_pool_run(threads, (p.m + BLOCK_ROWS - 1) / BLOCK_ROWS * ((p.n + BLOCK_COLUMNS - 1) / BLOCK_COLUMNS), run_block, &p);
+        return;
+    }
     p.by_row = p.m >= p.n;
     p.step = ((side + 15) / 16 + 47) / 48 * 48;
     ndi_pool_run(threads, (side + p.step - 1) / p.step, run_panel, &p);

@@ -94,6 +94,7 @@ typedef struct workspace {
     pool *threads;
     size_t capacity;
     bool backward, input_grad;
+    uint64_t revision;          /* of the values that ops have prepared for themselves, 0 = none */
     float *block;
     float **y, **dy;            /* per node; shared where in place */
     float **saved;              /* per node */
@@ -114,6 +115,7 @@ struct pass {
     const float *x;             /* B trials */
     const int32_t *subjects;    /* of each trial, counted from 1, 0 = unknown or unseen; NULL = all unknown */
     const float *params, *state;
+    uint64_t revision;          /* of both: a number that changes whenever they do; 0 = none is kept, so that nothing may be prepared from them */
     float *new_state, *grads;
 };
 
@@ -133,6 +135,8 @@ const float *ndi_dy(const pass *p, const node *n);
 float *ndi_dx(const pass *p, const node *n, int input); /* to overwrite; NULL = not wanted */
 const float *ndi_w(const pass *p, const node *n, int tensor);
 float *ndi_dw(const pass *p, const node *n, int tensor);
+/* In evaluation: what the op has in its saved memory for these parameters and state is still right. */
+static inline bool ndi_prepared(const pass *p) { return !p->training && p->revision && p->revision == p->w->revision; }
 static inline int32_t ndi_subject(const pass *p, size_t trial) { return p->subjects ? p->subjects[trial] : 0; }
 const float *ndi_state(const pass *p, const node *n, int tensor);
 float *ndi_new_state(const pass *p, const node *n, int tensor);

@@ -225,7 +225,8 @@ static void pack_slab(void *context, size_t task, size_t worker)
         for (size_t f = 0; f < b.filters; f++) {
             const float *v = ndi_w(j->p, j->n, SPACE_WEIGHT) + (d * s.F + b.f + f) * s.C + b.c;
             float *row = up + d * b.width + f * b.channels, *column = down + f * b.channels * s.columns + d;
-            for (size_t c = 0; c < real; c++) row[c] = column[c * s.columns] = ln_2 * v[c];
+            for (size_t c = 0; c < real; c++) column[c * s.columns] = ln_2 * v[c];
+            for (size_t c = 0; c < real && j->p->w->backward; c++) row[c] = ln_2 * v[c];
         }
 }
 
@@ -298,16 +299,24 @@ static void forward_chunk(const pass *p, const node *n, size_t first, size_t cou
     }
 }
 
-static void forward(const pass *p, const node *n)
+/* All that follows from the parameters and, in training, the statistics of the batch. */
+static void prepare(const pass *p, const node *n)
 {
     sizes s = sizes_of(n);
     kept k = kept_of(p, n);
     job j = { .p = p, .n = n };
-    for (size_t c = 0; c < s.channels; c++) k.ones[c] = 1;
-    ndi_for_chunks(p, n, windows_chunk);
     statistics(p, n, &k);
     ndi_pool_run(p->w->threads, s.slabs, pack_slab, &j);
     offsets(p, n, &k);
+}
+
+static void forward(const pass *p, const node *n)
+{
+    sizes s = sizes_of(n);
+    kept k = kept_of(p, n);
+    for (size_t c = 0; c < s.channels; c++) k.ones[c] = 1;
+    ndi_for_chunks(p, n, windows_chunk);
+    if (!ndi_prepared(p)) prepare(p, n);
     ndi_for_chunks(p, n, forward_chunk);
 }
 

@@ -92,8 +92,9 @@ void ndi_workspace_free(workspace *w)
 
 void ndi_forward(const pass *p)
 {
-    const workspace *w = p->w;
+    workspace *w = p->w;
     for (int i = 1; i < w->g->n_nodes; i++) w->nodes[i].op->forward(p, &w->nodes[i]);
+    w->revision = p->training ? 0 : p->revision;
 }
 
 float *ndi_output(const pass *p) { return p->w->y[p->w->g->n_nodes - 1]; }
