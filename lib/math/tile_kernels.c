@@ -295,32 +295,36 @@ static void k_elu_grad(const float *h, float *g, size_t n)
 
 /* ---- running mean ---- */
 
-enum { BLOCK = 16 };
+enum { ABREAST = 4 }; /* channels whose sums run side by side, in double */
+typedef float floats4 __attribute__((vector_size(16)));
+typedef double doubles4 __attribute__((vector_size(32)));
 
-/* Of up to BLOCK channels: the sums run in double, side by side. */
-static void mean_block(const float *x, size_t T, size_t count, size_t width, float *r, size_t rows, size_t r_row)
+INLINE floats4 sample(const float *const x[ABREAST], size_t t) { return (floats4){ x[0][t], x[1][t], x[2][t], x[3][t] }; }
+
+static void mean_of_four(const float *const x[ABREAST], size_t width, float *r, size_t rows, size_t r_row)
 {
-    double sum[BLOCK] = { 0 };
-    const double scale = 1 / (double)width;
-    for (size_t t = 0; t + 1 < width; t++)
-        for (size_t c = 0; c < count; c++) sum[c] += (double)x[c * T + t];
+    const double part = 1 / (double)width;
+    const doubles4 scale = { part, part, part, part };
+    doubles4 sum = { 0 };
+    for (size_t t = 0; t + 1 < width; t++) sum += __builtin_convertvector(sample(x, t), doubles4);
     for (size_t t = 0; t < rows; t++, r += r_row) {
-        float in[BLOCK] = { 0 }, out[BLOCK] = { 0 };
-        for (size_t c = 0; c < count; c++) {
-            in[c] = x[c * T + t + width - 1];
-            out[c] = x[c * T + t];
-        }
-        for (size_t c = 0; c < BLOCK; c++) {
-            sum[c] += (double)in[c];
-            r[c] = (float)(sum[c] * scale);
-            sum[c] -= (double)out[c];
-        }
+        sum += __builtin_convertvector(sample(x, t + width - 1), doubles4);
+        const floats4 mean = __builtin_convertvector(sum * scale, floats4);
+        memcpy(r, &mean, sizeof mean);
+        sum -= __builtin_convertvector(sample(x, t), doubles4);
     }
 }
 
+/* A group of four that is not full repeats a channel and is cleared behind it. */
 static void k_running_mean(const float *x, size_t C, size_t T, size_t width, float *r, size_t rows, size_t r_row)
 {
-    for (size_t c = 0; c < C; c += BLOCK) mean_block(x + c * T, T, C - c < BLOCK ? C - c : BLOCK, width, r + c, rows, r_row);
+    for (size_t c = 0; c < C; c += ABREAST) {
+        const float *four[ABREAST];
+        for (size_t i = 0; i < ABREAST; i++) four[i] = x + (c + i < C ? c + i : c) * T;
+        mean_of_four(four, width, r + c, rows, r_row);
+    }
+    size_t end = (C + NDI_TILE_RUN - 1) / NDI_TILE_RUN * NDI_TILE_RUN;
+    for (size_t t = 0; t < rows && end > C; t++) memset(r + t * r_row + C, 0, (end - C) * sizeof *r);
 }
 
 const tile_kernels PASTE(ndi_tile_, ND_ISA) = { k_product, k_dots, k_dots_f64, k_elu, k_elu_grad, k_running_mean };
