@@ -34,7 +34,8 @@ typedef struct tile_kernels {
     void (*product)(const product *p);
     void (*dots)(const dots *d, float *c);
     void (*dots_f64)(const dots *d, double *c); /* products and sums in double */
-    void (*elu)(float *x, size_t n);            /* from x log2(e) to (ELU(x) + 1) log2(e), where the exponential is cheapest; in place, n a multiple of NDI_TILE_RUN */
+    void (*elu)(float *x,
+                size_t n); /* from x log2(e) to (ELU(x) + 1) log2(e), where the exponential is cheapest; in place, n a multiple of NDI_TILE_RUN */
     void (*elu_grad)(const float *h, float *g, size_t n); /* g times the slope of ELU, times log2(e); h is what elu left */
     /* Means over `width` samples of x (C x T), turned: r[t r_row + c] = mean of x[c][t .. t + width), t < rows; channels up to the next multiple of NDI_TILE_RUN become 0. */
     void (*running_mean)(const float *x, size_t C, size_t T, size_t width, float *r, size_t rows, size_t r_row);

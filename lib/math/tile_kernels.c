@@ -121,13 +121,16 @@ INLINE void tile(int M, int V, bool H, const product *p, const float *a, const f
 typedef void (*tile_fn)(const product *, const float *, const float *, float *, const float *);
 
 #define TILE(M, V, H) \
-    static void tile_##M##_##V##_##H(const product *p, const float *a, const float *b, float *c, const float *start) { tile(M, V, H, p, a, b, c, start); }
+    static void tile_##M##_##V##_##H(const product *p, const float *a, const float *b, float *c, const float *start) \
+    { \
+        tile(M, V, H, p, a, b, c, start); \
+    }
 #define TILES(V, H) \
-    TILE(1, V, H)   \
-    TILE(2, V, H)   \
-    TILE(3, V, H)   \
-    TILE(4, V, H)   \
-    TILE(5, V, H)   \
+    TILE(1, V, H) \
+    TILE(2, V, H) \
+    TILE(3, V, H) \
+    TILE(4, V, H) \
+    TILE(5, V, H) \
     TILE(6, V, H)
 #define NAMES(V, H) tile_1_##V##_##H, tile_2_##V##_##H, tile_3_##V##_##H, tile_4_##V##_##H, tile_5_##V##_##H, tile_6_##V##_##H
 
@@ -209,8 +212,7 @@ INLINE double lanes_f64(wide v)
 INLINE void dots_tile(int M, int N, const dots *d, const float *x, const float *y, float *c)
 {
     vec sum[DOTS_M][DOTS_N];
-    UNROLL for (int i = 0; i < M; i++)
-        UNROLL for (int j = 0; j < N; j++) sum[i][j] = (vec){ 0 };
+    UNROLL for (int i = 0; i < M; i++) UNROLL for (int j = 0; j < N; j++) sum[i][j] = (vec){ 0 };
     for (size_t s = 0; s < d->steps; s++, x += d->x_step, y += d->y_step)
         for (size_t t = 0; t < d->run; t += W) {
             vec left[DOTS_M];
@@ -221,15 +223,13 @@ INLINE void dots_tile(int M, int N, const dots *d, const float *x, const float *
                 UNROLL for (int i = 0; i < M; i++) sum[i][j] = fma_vec(left[i], right, sum[i][j]);
             }
         }
-    UNROLL for (int i = 0; i < M; i++)
-        UNROLL for (int j = 0; j < N; j++) c[(size_t)i * d->c_row + (size_t)j] += lanes(sum[i][j]);
+    UNROLL for (int i = 0; i < M; i++) UNROLL for (int j = 0; j < N; j++) c[(size_t)i * d->c_row + (size_t)j] += lanes(sum[i][j]);
 }
 
 INLINE void dots_tile_f64(int M, int N, const dots *d, const float *x, const float *y, double *c)
 {
     wide sum[DOTS_M][DOTS_N];
-    UNROLL for (int i = 0; i < M; i++)
-        UNROLL for (int j = 0; j < N; j++) sum[i][j] = (wide){ 0 };
+    UNROLL for (int i = 0; i < M; i++) UNROLL for (int j = 0; j < N; j++) sum[i][j] = (wide){ 0 };
     for (size_t s = 0; s < d->steps; s++, x += d->x_step, y += d->y_step)
         for (size_t t = 0; t < d->run; t += W / 2) {
             wide left[DOTS_M];
@@ -240,26 +240,25 @@ INLINE void dots_tile_f64(int M, int N, const dots *d, const float *x, const flo
                 UNROLL for (int i = 0; i < M; i++) sum[i][j] = fma_wide(left[i], right, sum[i][j]);
             }
         }
-    UNROLL for (int i = 0; i < M; i++)
-        UNROLL for (int j = 0; j < N; j++) c[(size_t)i * d->c_row + (size_t)j] += lanes_f64(sum[i][j]);
+    UNROLL for (int i = 0; i < M; i++) UNROLL for (int j = 0; j < N; j++) c[(size_t)i * d->c_row + (size_t)j] += lanes_f64(sum[i][j]);
 }
 
 /* Whole tiles, what is left of the columns one by one, and the rest of the rows. */
-#define EACH_TILE(tile, c)                                                                                                                        \
-    for (size_t i = 0, M; i < d->m; i += M) {                                                                                                     \
-        M = d->m - i >= DOTS_M ? DOTS_M : 1;                                                                                                          \
-        for (size_t j = 0, N; j < d->n; j += N) {                                                                                                 \
-            N = d->n - j >= DOTS_N ? DOTS_N : 1;                                                                                                      \
-            const float *x = d->x + i * d->x_row, *y = d->y + j * d->y_row;                                                                       \
-            if (M == DOTS_M && N == DOTS_N)                                                                                                           \
-                tile(DOTS_M, DOTS_N, d, x, y, (c) + i * d->c_row + j);                                                                                \
-            else if (M == DOTS_M)                                                                                                                   \
-                tile(DOTS_M, 1, d, x, y, (c) + i * d->c_row + j);                                                                                   \
-            else if (N == DOTS_N)                                                                                                                   \
-                tile(1, DOTS_N, d, x, y, (c) + i * d->c_row + j);                                                                                   \
-            else                                                                                                                                  \
-                tile(1, 1, d, x, y, (c) + i * d->c_row + j);                                                                                      \
-        }                                                                                                                                         \
+#define EACH_TILE(tile, c) \
+    for (size_t i = 0, M; i < d->m; i += M) { \
+        M = d->m - i >= DOTS_M ? DOTS_M : 1; \
+        for (size_t j = 0, N; j < d->n; j += N) { \
+            N = d->n - j >= DOTS_N ? DOTS_N : 1; \
+            const float *x = d->x + i * d->x_row, *y = d->y + j * d->y_row; \
+            if (M == DOTS_M && N == DOTS_N) \
+                tile(DOTS_M, DOTS_N, d, x, y, (c) + i * d->c_row + j); \
+            else if (M == DOTS_M) \
+                tile(DOTS_M, 1, d, x, y, (c) + i * d->c_row + j); \
+            else if (N == DOTS_N) \
+                tile(1, DOTS_N, d, x, y, (c) + i * d->c_row + j); \
+            else \
+                tile(1, 1, d, x, y, (c) + i * d->c_row + j); \
+        } \
     }
 
 static void k_dots(const dots *d, float *c) { EACH_TILE(dots_tile, c) }

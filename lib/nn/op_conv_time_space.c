@@ -17,7 +17,7 @@
 #include "math/vec.h"
 #include "nn/ops.h"
 
-enum { MAPS, KERNEL, POOL, STRIDE };                           /* attributes, those of conv_time */
+enum { MAPS, KERNEL, POOL, STRIDE };                                 /* attributes, those of conv_time */
 enum { TIME_WEIGHT, TIME_BIAS, NORM, SPACE_WEIGHT = 7, SPACE_BIAS }; /* tensors */
 enum { SLAB_FILTERS = 5, SLAB_CHANNELS = 64, TOGETHER = 4 /* trials */, GROUP_TASKS = 32, MAX_KERNEL = 64 };
 
@@ -25,9 +25,9 @@ static const float ln_2 = 0.69314718f, log2_e = 1.44269504f;
 
 typedef struct sizes {
     size_t C, T, F, K, P, D;
-    size_t channels, columns;       /* C and D padded to whole vectors */
-    size_t rows;                    /* of r that are read */
-    size_t bands, strips, slabs;    /* slabs: bands of channels x strips of filters */
+    size_t channels, columns;    /* C and D padded to whole vectors */
+    size_t rows;                 /* of r that are read */
+    size_t bands, strips, slabs; /* slabs: bands of channels x strips of filters */
     size_t stride;
 } sizes;
 
@@ -35,7 +35,9 @@ static size_t round_up(size_t n, size_t unit) { return (n + unit - 1) / unit * u
 
 static sizes sizes_of(const node *n)
 {
-    sizes s = { .C = n->x.rows, .T = n->x.samples, .F = n->a[MAPS], .K = n->a[KERNEL], .P = n->out.samples, .D = n->out.maps, .stride = n->a[STRIDE] };
+    sizes s = {
+        .C = n->x.rows, .T = n->x.samples, .F = n->a[MAPS], .K = n->a[KERNEL], .P = n->out.samples, .D = n->out.maps, .stride = n->a[STRIDE]
+    };
     s.channels = round_up(s.C, NDI_TILE_RUN);
     s.columns = round_up(s.D, NDI_TILE_COLUMNS);
     s.rows = (s.P - 1) * s.stride + s.K;
@@ -66,14 +68,14 @@ static slab slab_of(const sizes *s, size_t i)
 
 /* What is kept for the whole batch. */
 typedef struct kept {
-    double *mean, *covariance;     /* m, V */
-    float *centre, *rstd;          /* of each filter: mean of the convolution without its bias, 1 / deviation */
-    float *w, *start;              /* the filters with the normalisation folded in, times log2(e) */
-    float *ones;                   /* as many as there are channels */
-    float *down, *up;              /* spatial weights times ln 2, slab by slab: [filter][channel][column] for y, [map of y][filter][channel] for dh */
-    float *offset;                 /* of each map of y */
-    float *across, *level;         /* K x K and K: from windows to their part of dr, see add_statistics() */
-    float *r, *dy;                 /* of each trial: running mean (rows x channels), gradient of y turned (P x columns) */
+    double *mean, *covariance; /* m, V */
+    float *centre, *rstd;      /* of each filter: mean of the convolution without its bias, 1 / deviation */
+    float *w, *start;          /* the filters with the normalisation folded in, times log2(e) */
+    float *ones;               /* as many as there are channels */
+    float *down, *up;          /* spatial weights times ln 2, slab by slab: [filter][channel][column] for y, [map of y][filter][channel] for dh */
+    float *offset;             /* of each map of y */
+    float *across, *level;     /* K x K and K: from windows to their part of dr, see add_statistics() */
+    float *r, *dy;             /* of each trial: running mean (rows x channels), gradient of y turned (P x columns) */
 } kept;
 
 static size_t lay_out(const sizes *s, size_t capacity, float *block, kept *k)
@@ -82,9 +84,18 @@ static size_t lay_out(const sizes *s, size_t capacity, float *block, kept *k)
     struct {
         float **to;
         size_t n;
-    } parts[] = { { &k->centre, s->F },        { &k->rstd, s->F },           { &k->w, s->F * s->K },   { &k->start, s->F }, { &k->ones, s->channels },
-                  { &k->down, packed },        { &k->up, packed },           { &k->offset, s->D },     { &k->across, s->K * s->K },
-                  { &k->level, s->K },         { &k->r, capacity * s->rows * s->channels }, { &k->dy, capacity * s->P * s->columns } };
+    } parts[] = { { &k->centre, s->F },
+                  { &k->rstd, s->F },
+                  { &k->w, s->F * s->K },
+                  { &k->start, s->F },
+                  { &k->ones, s->channels },
+                  { &k->down, packed },
+                  { &k->up, packed },
+                  { &k->offset, s->D },
+                  { &k->across, s->K * s->K },
+                  { &k->level, s->K },
+                  { &k->r, capacity * s->rows * s->channels },
+                  { &k->dy, capacity * s->P * s->columns } };
     double *doubles = (double *)(void *)block;
     k->mean = doubles;
     k->covariance = doubles ? doubles + s->K : NULL;
@@ -165,7 +176,8 @@ static void windows(const pass *p, const node *n, const kept *k)
         for (size_t i = 0; i < rest * rest; i++) edges[i] += sums[K + K * K + i];
     }
     for (size_t i = direct; i < K; i++)
-        for (size_t j = 0; j < K; j++) V[i * K + j] = j < direct ? V[j * K + i] : V[(i - direct) * K + j - direct] + edges[(i - direct) * rest + j - direct];
+        for (size_t j = 0; j < K; j++)
+            V[i * K + j] = j < direct ? V[j * K + i] : V[(i - direct) * K + j - direct] + edges[(i - direct) * rest + j - direct];
     for (size_t i = 0; i < K; i++)
         for (size_t j = 0; j < K; j++) V[i * K + j] = V[i * K + j] / N - k->mean[i] * k->mean[j];
 }
@@ -453,7 +465,8 @@ static void filter_grads(const pass *p, const node *n, const kept *k, size_t gro
         const float *w = ndi_w(p, n, TIME_WEIGHT) + f * s.K;
         float *dw = ndi_dw(p, n, TIME_WEIGHT) + f * s.K;
         add_up(p, &s, groups, f, G, &sum);
-        double rstd = (double)k->rstd[f], scale = (double)ndi_w(p, n, NORM + NDI_NORM_WEIGHT)[f] * rstd, along = rstd * (dot(w, G, s.K) - sum * (double)k->centre[f]);
+        double rstd = (double)k->rstd[f], scale = (double)ndi_w(p, n, NORM + NDI_NORM_WEIGHT)[f] * rstd,
+               along = rstd * (dot(w, G, s.K) - sum * (double)k->centre[f]);
         ndi_dw(p, n, NORM + NDI_NORM_WEIGHT)[f] += (float)along;
         ndi_dw(p, n, NORM + NDI_NORM_BIAS)[f] += (float)sum;
         if (p->training) {
