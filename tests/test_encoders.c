@@ -238,6 +238,7 @@ static void check_training_steps(golden *g)
         rule r = { .kind = adamw, .learning_rate = config(g, "lr"), .weight_decay = config(g, "weight_decay"), .beta1 = 0.9, .beta2 = 0.999, .epsilon = 1e-8, .step = k + 1 };
         ndi_optimise(NULL, &r, (float)(norm > clip ? clip / (norm + 1e-6) : 1), g->grads, g->e->params, (float *[]){ g->m, g->v }, net->n_params);
         memcpy(g->e->state, g->new_state, net->n_state * sizeof(float));
+        ndi_encoder_changed(g->e);
     }
     for (int i = 0; i < net->n_tensors; i++) {
         const tensor *t = &net->tensors[i];

@@ -105,6 +105,42 @@ static void same_bits_for_any_threads(void **state)
     nd_test_free_world(&w);
 }
 
+static size_t allocations;
+
+static bool count_allocation(void)
+{
+    allocations++;
+    return false;
+}
+
+/* Training steps from the first on, and embedding and finding a trial from the second call on. */
+static void steps_and_single_trials_allocate_nothing(void **state)
+{
+    (void)state;
+    world w;
+    run r;
+    nd_retrieval *gallery;
+    float x[CHANNELS * SAMPLES] = { 1 }, v[DIM];
+    size_t found;
+    nd_test_make_world(&w);
+    nd_test_prepare(&r, 2);
+    assert_int_equal(nd_test_start(&r, &w, 1), ND_OK);
+    assert_int_equal(nd_retrieval_create_for(&gallery, w.bank, NULL, NULL), ND_OK);
+    allocations = 0;
+    for (int k = 0; k < 2; k++) {
+        ndi_fault_hook = count_allocation;
+        for (int i = 0; i < 3; i++) assert_int_equal(nd_trainer_step(r.t, NULL), ND_OK);
+        ndi_fault_hook = k ? count_allocation : NULL;
+        assert_int_equal(nd_encoder_embed(r.e, x, 1, v, DIM), ND_OK);
+        assert_int_equal(nd_retrieval_search(gallery, v, 1, 1, &found, NULL), ND_OK);
+    }
+    ndi_fault_hook = NULL;
+    assert_int_equal(allocations, 0);
+    nd_retrieval_free(gallery);
+    nd_test_end(&r);
+    nd_test_free_world(&w);
+}
+
 typedef struct stop_at {
     uint64_t step;
 } stop_at;
@@ -542,6 +578,7 @@ int main(void)
         cmocka_unit_test(schedules),
         cmocka_unit_test(it_learns_and_keeps_the_best),
         cmocka_unit_test(same_bits_for_any_threads),
+        cmocka_unit_test(steps_and_single_trials_allocate_nothing),
         cmocka_unit_test(cancelled_anywhere_goes_on_to_the_same_bits),
         cmocka_unit_test(killed_goes_on_to_the_same_bits),
         cmocka_unit_test(works_after_fork),

@@ -167,6 +167,7 @@ nd_status nd_encoder_set_values(nd_encoder *encoder, const char *name, const flo
     TRY(find_tensor(encoder, name, &t));
     CHECK(n_values == t->n, ND_ERR_ARGUMENT, "encoder: %s: got %zu values, expected %zu", name, n_values, t->n);
     memcpy(ndi_encoder_values(encoder, t), values, t->n * sizeof *values);
+    ndi_encoder_changed(encoder);
     return ND_OK;
 }
 

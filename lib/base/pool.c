@@ -5,6 +5,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 #if defined(__SSE2__)
 #include <xmmintrin.h>
@@ -18,12 +19,15 @@ enum { MAX_THREADS = 256, SPINS = 4000 };
 
 struct pool {
     size_t n_threads, n_started;
-    pid_t owner; /* process whose threads these are */
+    pid_t owner;                   /* process whose threads these are */
+    volatile char *mark;           /* a page holding 1 that the system wipes in a child, so that no call need ask for the process; NULL = there is none */
     pthread_t *threads;
     pthread_mutex_t lock;
     pthread_cond_t wake, idle;
-    atomic_uint_fast64_t round;  /* counts runs; a worker waits for it to change */
-    atomic_size_t next, running; /* next task; workers not yet back */
+    atomic_uint_fast64_t round;    /* counts runs; a worker waits for it to change */
+    atomic_size_t next, running;   /* next task; workers not yet back */
+    atomic_size_t sleepers;        /* workers that no longer look at `round` and want to be woken */
+    atomic_bool waiting;           /* so does the caller, for `running` */
     bool stop;
     size_t n_tasks;
     void (*fn)(void *, size_t, size_t);
@@ -62,6 +66,20 @@ void ndi_fp_end(uint32_t before)
 #endif
 }
 
+static volatile char *page_wiped_on_fork(void)
+{
+#if defined(MADV_WIPEONFORK)
+    void *page = mmap(NULL, 1, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (page == MAP_FAILED) return NULL;
+    if (madvise(page, 1, MADV_WIPEONFORK) == 0) return page;
+    munmap(page, 1);
+#endif
+    return NULL;
+}
+
+/* Did this process start the threads? */
+static bool ours(const pool *p) { return p->mark ? *p->mark == 1 : p->owner == getpid(); }
+
 static void take_tasks(pool *p, size_t index)
 {
     for (;;) {
@@ -78,6 +96,37 @@ static inline void relax(void)
 #endif
 }
 
+/* Each side first says that it sleeps and then looks again; the other first changes what is looked at and then asks who sleeps. So either sees the other, and nobody is woken who is awake. */
+static void sleep_until_woken(pool *p, uint_fast64_t seen)
+{
+    pthread_mutex_lock(&p->lock);
+    atomic_fetch_add(&p->sleepers, 1);
+    while (atomic_load(&p->round) == seen) pthread_cond_wait(&p->wake, &p->lock);
+    atomic_fetch_sub(&p->sleepers, 1);
+    pthread_mutex_unlock(&p->lock);
+}
+
+/* A new round for all workers. */
+static void begin_round(pool *p)
+{
+    atomic_fetch_add(&p->round, 1);
+    if (atomic_load(&p->sleepers) == 0) return;
+    pthread_mutex_lock(&p->lock);
+    pthread_cond_broadcast(&p->wake);
+    pthread_mutex_unlock(&p->lock);
+}
+
+static void end_round(pool *p)
+{
+    for (int i = 0; i < SPINS && atomic_load(&p->running); i++) relax();
+    if (atomic_load(&p->running) == 0) return;
+    pthread_mutex_lock(&p->lock);
+    atomic_store(&p->waiting, true);
+    while (atomic_load(&p->running)) pthread_cond_wait(&p->idle, &p->lock);
+    atomic_store(&p->waiting, false);
+    pthread_mutex_unlock(&p->lock);
+}
+
 static void *work(void *argument)
 {
     worker w = *(worker *)argument;
@@ -87,14 +136,11 @@ static void *work(void *argument)
     uint_fast64_t seen = 0;
     for (;;) {
         for (int i = 0; i < SPINS && atomic_load(&p->round) == seen; i++) relax();
-        pthread_mutex_lock(&p->lock);
-        while (atomic_load(&p->round) == seen) pthread_cond_wait(&p->wake, &p->lock);
+        if (atomic_load(&p->round) == seen) sleep_until_woken(p, seen);
         seen = atomic_load(&p->round);
-        bool stop = p->stop;
-        pthread_mutex_unlock(&p->lock);
-        if (stop) return NULL;
+        if (p->stop) return NULL;
         take_tasks(p, w.index);
-        if (atomic_fetch_sub(&p->running, 1) == 1) {
+        if (atomic_fetch_sub(&p->running, 1) == 1 && atomic_load(&p->waiting)) {
             pthread_mutex_lock(&p->lock);
             pthread_cond_signal(&p->idle);
             pthread_mutex_unlock(&p->lock);
@@ -109,7 +155,10 @@ static void start_threads(pool *p)
     pthread_cond_init(&p->wake, NULL);
     pthread_cond_init(&p->idle, NULL);
     atomic_store(&p->round, 0);
+    atomic_store(&p->sleepers, 0);
+    atomic_store(&p->waiting, false);
     p->owner = getpid();
+    if (p->mark) *p->mark = 1;
     p->n_started = 0;
     for (size_t i = 1; i < p->n_threads; i++) {
         worker *w = ndi_alloc(1, sizeof *w);
@@ -142,8 +191,10 @@ nd_status ndi_pool_create(pool **out, int32_t n_threads)
     pool *p;
     TRY(NEW(p, 1));
     p->n_threads = n;
+    if (n > 1) p->mark = page_wiped_on_fork();
     nd_status status = NEW(p->threads, n);
     if (status != ND_OK) {
+        if (p->mark) munmap((void *)(uintptr_t)p->mark, 1);
         ndi_free(p);
         return status;
     }
@@ -157,43 +208,35 @@ size_t ndi_pool_threads(const pool *p) { return p ? p->n_threads : 1; }
 void ndi_pool_free(pool *p)
 {
     if (!p) return;
-    if (p->owner == getpid()) {
-        pthread_mutex_lock(&p->lock);
+    if (ours(p)) {
         p->stop = true;
-        atomic_fetch_add(&p->round, 1);
-        pthread_cond_broadcast(&p->wake);
-        pthread_mutex_unlock(&p->lock);
+        begin_round(p);
         for (size_t i = 0; i < p->n_started; i++) pthread_join(p->threads[i], NULL);
         pthread_mutex_destroy(&p->lock);
         pthread_cond_destroy(&p->wake);
         pthread_cond_destroy(&p->idle);
     }
+    if (p->mark) munmap((void *)(uintptr_t)p->mark, 1);
     ndi_free(p->threads);
     ndi_free(p);
 }
 
 static void run_parallel(pool *p, size_t n_tasks, void (*fn)(void *, size_t, size_t), void *context)
 {
-    pthread_mutex_lock(&p->lock);
     p->fn = fn;
     p->context = context;
     p->n_tasks = n_tasks;
     atomic_store(&p->next, 0);
     atomic_store(&p->running, p->n_started);
-    atomic_fetch_add(&p->round, 1);
-    pthread_cond_broadcast(&p->wake);
-    pthread_mutex_unlock(&p->lock);
+    begin_round(p);
     take_tasks(p, 0);
-    for (int i = 0; i < SPINS && atomic_load(&p->running); i++) relax();
-    pthread_mutex_lock(&p->lock);
-    while (atomic_load(&p->running)) pthread_cond_wait(&p->idle, &p->lock);
-    pthread_mutex_unlock(&p->lock);
+    end_round(p);
 }
 
 void ndi_pool_run(pool *p, size_t n_tasks, void (*fn)(void *, size_t, size_t), void *context)
 {
     uint32_t before = ndi_fp_begin();
-    if (p && p->owner != getpid()) start_threads(p);
+    if (p && p->n_threads > 1 && !ours(p)) start_threads(p);
     if (!p || p->n_started == 0 || n_tasks < 2) {
         for (size_t task = 0; task < n_tasks; task++) fn(context, task, 0);
     } else {

@@ -57,7 +57,7 @@ static void give_back(const nd_encoder *e, session *s)
 
 static nd_status embed_batch(const nd_encoder *e, session *s, const float *x, const int32_t *subjects, size_t n, float *embeddings)
 {
-    pass p = { .w = s->w, .B = n, .x = x, .subjects = subjects, .params = e->params, .state = e->state };
+    pass p = { .w = s->w, .B = n, .x = x, .subjects = subjects, .params = e->params, .state = e->state, .revision = e->revision };
     uint32_t before = ndi_fp_begin();
     ndi_forward(&p);
     ndi_fp_end(before);

@@ -55,6 +55,7 @@ nd_status ndi_encoder_plan_of(nd_encoder **out, const encoder_kind *kind, const 
     if (status != ND_OK) return status;
     atomic_init(&e->references, 1);
     atomic_init(&e->spare, NULL);
+    e->revision = 1;
     e->n_threads = o->n_threads;
     GO(ndi_spec_parse(&e->s, kind, o->params));
     e->s.channels = o->n_channels;

@@ -67,6 +67,7 @@ struct nd_encoder {
     spec s;
     graph *g;
     float *params, *state;
+    uint64_t revision;               /* of these values: whoever writes them adds 1, by ndi_encoder_changed() */
     int32_t n_threads;
     json_t *meta;                    /* object */
     int32_t *subjects;               /* ids of the people it was made for, ascending: row k + 1 of its tables is subjects[k]; NULL = ids are rows */
@@ -88,6 +89,7 @@ void ndi_encoder_free(nd_encoder *e);
 nd_status ndi_encoder_set_meta(nd_encoder *e, const char *key, json_t *value); /* takes the value, also on failure; NULL value = out of memory */
 nd_status ndi_encoder_take_meta(nd_encoder *e, json_t *meta);                  /* takes the object, also on failure */
 nd_status ndi_encoder_layers(const nd_encoder *e, text *t);
+static inline void ndi_encoder_changed(nd_encoder *e) { e->revision++; }
 float *ndi_encoder_values(const nd_encoder *e, const tensor *t);
 
 /* subject_layers.c: layers with a part for each person, in front of an encoder and behind it. */

@@ -363,6 +363,7 @@ static nd_status fit(nd_encoder *e, const fit_data *data)
     GO(NEW(weights, r.p * r.D));
     primal_weights(&r, weights);
     fold_in(&r, weights, ndi_encoder_values(e, &e->g->tensors[0]), ndi_encoder_values(e, &e->g->tensors[1]));
+    ndi_encoder_changed(e);
     status = ndi_encoder_set_meta(e, "penalty", json_real(penalty));
 done:
     free_ridge(&r);

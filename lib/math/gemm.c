@@ -14,6 +14,7 @@
 #endif
 
 #include "base/status.h"
+#include "math/tile.h"
 
 typedef struct choice {
     int id;
@@ -80,19 +81,20 @@ static rntm_t one_thread(void)
 
 static trans_t transposed(bool t) { return t ? BLIS_TRANSPOSE : BLIS_NO_TRANSPOSE; }
 
-#define GEMM_BODY(call)                                                                                                                        \
-    if (m == 0 || n == 0) return;                                                                                                              \
-    rntm_t r = one_thread();                                                                                                                   \
+#define GEMM_BODY(call) \
+    if (m == 0 || n == 0) return; \
+    rntm_t r = one_thread(); \
     call(transposed(ta), transposed(tb), (dim_t)m, (dim_t)n, (dim_t)k, &alpha, a, (inc_t)lda, 1, b, (inc_t)ldb, 1, &beta, c, (inc_t)ldc, 1, NULL, &r)
 
-void ndi_gemm(bool ta, bool tb, size_t m, size_t n, size_t k, float alpha, const float *ca, size_t lda, const float *cb, size_t ldb, float beta, float *c, size_t ldc)
+void ndi_gemm(bool ta, bool tb, size_t m, size_t n, size_t k, float alpha, const float *ca, size_t lda, const float *cb, size_t ldb, float beta,
+              float *c, size_t ldc)
 {
     float *a = (float *)(uintptr_t)ca, *b = (float *)(uintptr_t)cb; /* BLIS reads them only */
     GEMM_BODY(bli_sgemm_ex);
 }
 
-void ndi_gemm_f64(bool ta, bool tb, size_t m, size_t n, size_t k, double alpha, const double *ca, size_t lda, const double *cb, size_t ldb, double beta, double *c,
-                  size_t ldc)
+void ndi_gemm_f64(bool ta, bool tb, size_t m, size_t n, size_t k, double alpha, const double *ca, size_t lda, const double *cb, size_t ldb,
+                  double beta, double *c, size_t ldc)
 {
     double *a = (double *)(uintptr_t)ca, *b = (double *)(uintptr_t)cb;
     GEMM_BODY(bli_dgemm_ex);
@@ -130,25 +132,92 @@ static void run_panel(void *context, size_t task, size_t worker)
         ndi_gemm(p->ta, p->tb, m, n, p->k, (float)p->alpha, (const float *)a, p->lda, (const float *)b, p->ldb, (float)p->beta, (float *)c, p->ldc);
 }
 
+/* ---- without BLIS ----
+ *
+ * BLIS copies both matrices first, which few rows or a short inner side do not repay: the tiles of tile.h read them where they are, in blocks of fixed size. */
+
+enum { MAX_INNER = 2048, FEW = 256, BLOCK_ROWS = 96, BLOCK_COLUMNS = 64 };
+
+static bool suits_tiles(const panels *p)
+{
+    if (p->is_f64 || p->alpha != 1 || (p->beta != 0 && p->beta != 1) || p->k == 0 || p->k > MAX_INNER || (p->m > FEW && p->k > FEW)) return false;
+    return p->tb ? !p->ta && p->k % NDI_TILE_RUN == 0 : p->n % NDI_TILE_COLUMNS == 0;
+}
+
+static void run_block(void *context, size_t task, size_t worker)
+{
+    (void)worker;
+    const panels *p = context;
+    size_t across = (p->n + BLOCK_COLUMNS - 1) / BLOCK_COLUMNS, i = task / across * BLOCK_ROWS, j = task % across * BLOCK_COLUMNS;
+    size_t m = p->m - i < BLOCK_ROWS ? p->m - i : BLOCK_ROWS, n = p->n - j < BLOCK_COLUMNS ? p->n - j : BLOCK_COLUMNS;
+    const float *a = (const float *)(const void *)p->a + i * (p->ta ? 1 : p->lda), *b = (const float *)(const void *)p->b + j * (p->tb ? p->ldb : 1);
+    float *c = (float *)(void *)p->c + i * p->ldc + j;
+    if (p->tb) {
+        for (size_t r = 0; r < m && p->beta == 0; r++) memset(c + r * p->ldc, 0, n * sizeof *c);
+        ndi_tile->dots(&(dots){ .m = m, .n = n, .steps = 1, .run = p->k, .x = a, .x_row = p->lda, .y = b, .y_row = p->ldb, .c_row = p->ldc }, c);
+    } else {
+        ndi_tile->product(&(product){ .m = m,
+                                      .n = n,
+                                      .k = p->k,
+                                      .a = a,
+                                      .a_row = p->ta ? 1 : p->lda,
+                                      .a_step = p->ta ? p->lda : 1,
+                                      .b = b,
+                                      .b_row = p->ldb,
+                                      .c = c,
+                                      .c_row = p->ldc,
+                                      .add = p->beta == 1,
+                                      .times = 1 });
+    }
+}
+
 static void run_panels(pool *threads, panels p)
 {
     size_t side = p.m >= p.n ? p.m : p.n;
     if (side == 0) return;
+    if (suits_tiles(&p)) {
+        ndi_pool_run(threads, (p.m + BLOCK_ROWS - 1) / BLOCK_ROWS * ((p.n + BLOCK_COLUMNS - 1) / BLOCK_COLUMNS), run_block, &p);
+        return;
+    }
     p.by_row = p.m >= p.n;
     p.step = ((side + 15) / 16 + 47) / 48 * 48;
     ndi_pool_run(threads, (side + p.step - 1) / p.step, run_panel, &p);
 }
 
-void ndi_gemm_parallel(pool *threads, bool ta, bool tb, size_t m, size_t n, size_t k, float alpha, const float *a, size_t lda, const float *b, size_t ldb, float beta,
-                       float *c, size_t ldc)
+void ndi_gemm_parallel(pool *threads, bool ta, bool tb, size_t m, size_t n, size_t k, float alpha, const float *a, size_t lda, const float *b,
+                       size_t ldb, float beta, float *c, size_t ldc)
 {
-    run_panels(threads, (panels){ .ta = ta, .tb = tb, .is_f64 = false, .m = m, .n = n, .k = k, .lda = lda, .ldb = ldb, .ldc = ldc, .alpha = (double)alpha,
-                               .beta = (double)beta, .a = (const char *)a, .b = (const char *)b, .c = (char *)c });
+    run_panels(threads, (panels){ .ta = ta,
+                                  .tb = tb,
+                                  .is_f64 = false,
+                                  .m = m,
+                                  .n = n,
+                                  .k = k,
+                                  .lda = lda,
+                                  .ldb = ldb,
+                                  .ldc = ldc,
+                                  .alpha = (double)alpha,
+                                  .beta = (double)beta,
+                                  .a = (const char *)a,
+                                  .b = (const char *)b,
+                                  .c = (char *)c });
 }
 
-void ndi_gemm_parallel_f64(pool *threads, bool ta, bool tb, size_t m, size_t n, size_t k, double alpha, const double *a, size_t lda, const double *b, size_t ldb,
-                           double beta, double *c, size_t ldc)
+void ndi_gemm_parallel_f64(pool *threads, bool ta, bool tb, size_t m, size_t n, size_t k, double alpha, const double *a, size_t lda, const double *b,
+                           size_t ldb, double beta, double *c, size_t ldc)
 {
-    run_panels(threads, (panels){ .ta = ta, .tb = tb, .is_f64 = true, .m = m, .n = n, .k = k, .lda = lda, .ldb = ldb, .ldc = ldc, .alpha = alpha, .beta = beta,
-                               .a = (const char *)a, .b = (const char *)b, .c = (char *)c });
+    run_panels(threads, (panels){ .ta = ta,
+                                  .tb = tb,
+                                  .is_f64 = true,
+                                  .m = m,
+                                  .n = n,
+                                  .k = k,
+                                  .lda = lda,
+                                  .ldb = ldb,
+                                  .ldc = ldc,
+                                  .alpha = alpha,
+                                  .beta = beta,
+                                  .a = (const char *)a,
+                                  .b = (const char *)b,
+                                  .c = (char *)c });
 }

@@ -6,15 +6,21 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "math/tile.h"
+
 extern const vec_kernels ndi_vec_baseline;
+extern const tile_kernels ndi_tile_baseline;
 #if defined(ND_HAVE_AVX2)
 extern const vec_kernels ndi_vec_avx2;
+extern const tile_kernels ndi_tile_avx2;
 #endif
 #if defined(ND_HAVE_AVX512)
 extern const vec_kernels ndi_vec_avx512;
+extern const tile_kernels ndi_tile_avx512;
 #endif
 
 const vec_kernels *ndi_vec = &ndi_vec_baseline;
+const tile_kernels *ndi_tile = &ndi_tile_baseline;
 
 /* True if the user's limit does not stand below this set. */
 static bool allowed(const char *name)
@@ -31,12 +37,17 @@ __attribute__((constructor)) static void choose(void)
     __builtin_cpu_init();
 #endif
 #if defined(ND_HAVE_AVX2)
-    if (allowed("avx2") && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) ndi_vec = &ndi_vec_avx2;
+    if (allowed("avx2") && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) {
+        ndi_vec = &ndi_vec_avx2;
+        ndi_tile = &ndi_tile_avx2;
+    }
 #endif
 #if defined(ND_HAVE_AVX512)
     if (allowed("avx512") && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw") &&
-        __builtin_cpu_supports("avx512vl"))
+        __builtin_cpu_supports("avx512vl")) {
         ndi_vec = &ndi_vec_avx512;
+        ndi_tile = &ndi_tile_avx512;
+    }
 #endif
 }
 

@@ -68,6 +68,7 @@ struct graph {
     int n_tensors, tensors_capacity;
     size_t n_params, n_state;   /* floats */
     size_t n_unused;            /* of the latter, in tensors that nothing reads */
+    bool plain;                 /* its operations are run one by one, none fused: for tests */
     nd_status status;           /* sticks at the first failure, as the error flag of stdio does */
 };
 
@@ -89,9 +90,11 @@ shape ndi_graph_out(const graph *g);
 /* The memory of passes over up to `capacity` trials. */
 typedef struct workspace {
     const graph *g;
+    node *nodes;                /* of g, some of them fused into others (fuse.c) */
     pool *threads;
     size_t capacity;
     bool backward, input_grad;
+    uint64_t revision;          /* of the values that ops have prepared for themselves, 0 = none */
     float *block;
     float **y, **dy;            /* per node; shared where in place */
     float **saved;              /* per node */
@@ -112,6 +115,7 @@ struct pass {
     const float *x;             /* B trials */
     const int32_t *subjects;    /* of each trial, counted from 1, 0 = unknown or unseen; NULL = all unknown */
     const float *params, *state;
+    uint64_t revision;          /* of both: a number that changes whenever they do; 0 = none is kept, so that nothing may be prepared from them */
     float *new_state, *grads;
 };
 
@@ -121,6 +125,9 @@ float *ndi_output_grad(const pass *p);                  /* to be filled before n
 void ndi_backward(const pass *p);                       /* overwrites grads */
 const float *ndi_input_grad(const pass *p);             /* B trials; only with input_grad */
 
+/* fuse.c: replaces chains of nodes by an op that does all of them at once. The last node of a chain takes it; the others remain, do nothing and need no memory. */
+void ndi_fuse(const graph *g, node *nodes);
+
 /* For ops. */
 const float *ndi_x(const pass *p, const node *n, int input);
 float *ndi_y(const pass *p, const node *n);
@@ -128,6 +135,8 @@ const float *ndi_dy(const pass *p, const node *n);
 float *ndi_dx(const pass *p, const node *n, int input); /* to overwrite; NULL = not wanted */
 const float *ndi_w(const pass *p, const node *n, int tensor);
 float *ndi_dw(const pass *p, const node *n, int tensor);
+/* In evaluation: what the op has in its saved memory for these parameters and state is still right. */
+static inline bool ndi_prepared(const pass *p) { return !p->training && p->revision && p->revision == p->w->revision; }
 static inline int32_t ndi_subject(const pass *p, size_t trial) { return p->subjects ? p->subjects[trial] : 0; }
 const float *ndi_state(const pass *p, const node *n, int tensor);
 float *ndi_new_state(const pass *p, const node *n, int tensor);

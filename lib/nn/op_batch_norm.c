@@ -6,7 +6,7 @@
 #include "math/vec.h"
 #include "nn/ops.h"
 
-enum { WEIGHT, BIAS, RUNNING_MEAN, RUNNING_VAR, COUNT_BATCHES };
+enum { WEIGHT = NDI_NORM_WEIGHT, BIAS = NDI_NORM_BIAS, RUNNING_MEAN = NDI_NORM_MEAN, RUNNING_VAR = NDI_NORM_VAR, COUNT_BATCHES = NDI_NORM_COUNT };
 static const double eps = 1e-5, momentum = 0.1;
 
 /* Where the chunks leave two sums per map, in double. */
@@ -35,22 +35,34 @@ static void moments_chunk(const pass *p, const node *n, size_t first, size_t cou
     }
 }
 
+float ndi_batch_norm_train(const pass *p, const node *n, int from, size_t m, double N, double mu, double var)
+{
+    float *running_mean = ndi_new_state(p, n, from + RUNNING_MEAN), *running_var = ndi_new_state(p, n, from + RUNNING_VAR);
+    if (var < 0) var = 0;
+    if (running_mean) {
+        running_mean[m] = (float)((1 - momentum) * (double)running_mean[m] + momentum * mu);
+        running_var[m] = (float)((1 - momentum) * (double)running_var[m] + momentum * var * (N > 1 ? N / (N - 1) : 1));
+        if (m == 0) ndi_new_state(p, n, from + COUNT_BATCHES)[0] += 1;
+    }
+    return (float)(1 / sqrt(var + eps));
+}
+
+float ndi_batch_norm_rstd(const pass *p, const node *n, int from, size_t m)
+{
+    return (float)(1 / sqrt((double)ndi_state(p, n, from + RUNNING_VAR)[m] + eps));
+}
+
 /* mean and rstd of each map into the saved floats. */
 static void statistics(const pass *p, const node *n)
 {
     size_t M = n->x.maps;
     double N = (double)(p->B * n->x.rows * n->x.samples);
-    float *mean = ndi_saved(p, n), *rstd = mean + M, *running_mean = ndi_new_state(p, n, RUNNING_MEAN), *running_var = ndi_new_state(p, n, RUNNING_VAR);
+    float *mean = ndi_saved(p, n), *rstd = mean + M;
     for (size_t m = 0; m < M; m++) {
-        double mu = total(p, 2 * m) / N, var = total(p, 2 * m + 1) / N - mu * mu;
-        if (var < 0) var = 0;
+        double mu = total(p, 2 * m) / N;
         mean[m] = (float)mu;
-        rstd[m] = (float)(1 / sqrt(var + eps));
-        if (!running_mean) continue;
-        running_mean[m] = (float)((1 - momentum) * (double)running_mean[m] + momentum * mu);
-        running_var[m] = (float)((1 - momentum) * (double)running_var[m] + momentum * var * (N > 1 ? N / (N - 1) : 1));
+        rstd[m] = ndi_batch_norm_train(p, n, 0, m, N, mu, total(p, 2 * m + 1) / N - mu * mu);
     }
-    if (running_mean) ndi_new_state(p, n, COUNT_BATCHES)[0] += 1;
 }
 
 static void running_statistics(const pass *p, const node *n)
@@ -58,7 +70,7 @@ static void running_statistics(const pass *p, const node *n)
     size_t M = n->x.maps;
     float *mean = ndi_saved(p, n), *rstd = mean + M;
     memcpy(mean, ndi_state(p, n, RUNNING_MEAN), M * sizeof *mean);
-    for (size_t m = 0; m < M; m++) rstd[m] = (float)(1 / sqrt((double)ndi_state(p, n, RUNNING_VAR)[m] + eps));
+    for (size_t m = 0; m < M; m++) rstd[m] = ndi_batch_norm_rstd(p, n, 0, m);
 }
 
 static void forward_chunk(const pass *p, const node *n, size_t first, size_t count, size_t chunk, size_t worker)

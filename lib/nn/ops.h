@@ -59,4 +59,13 @@ int ndi_subject_linear(graph *g, int x, const char *name, size_t subjects, doubl
 /* For ops with dropout of their own: to[i] = mask[i] from[i] for the elements from `first` on, the mask with rate n->r. */
 void ndi_mask(const pass *p, const node *n, size_t first, size_t count, const float *from, float *to);
 
+/* For ops with a batch normalisation of their own, whose tensors are those from number `from` on. In training: moves the running statistics of map m towards the batch's mean and variance
+ * over N numbers and returns 1 / sqrt(variance + eps); in evaluation the latter comes from the running ones. */
+enum { NDI_NORM_WEIGHT, NDI_NORM_BIAS, NDI_NORM_MEAN, NDI_NORM_VAR, NDI_NORM_COUNT };
+float ndi_batch_norm_train(const pass *p, const node *n, int from, size_t m, double N, double mean, double var);
+float ndi_batch_norm_rstd(const pass *p, const node *n, int from, size_t m);
+
+/* Ops that take the place of a chain, see fuse.c: the last node of the chain becomes one, given the others; false where it does not fit. */
+bool ndi_fuse_conv_time_space(node *last, const node *chain);
+
 #endif

@@ -16,7 +16,7 @@ size_t ndi_chunks(size_t B)
 }
 
 /* May the node take over its input's buffer? Only where nobody else reads it. */
-static bool sole_reader(const graph *g, const node *n) { return n->n_in == 1 && n->in[0] > 0 && g->nodes[n->in[0]].n_consumers == 1; }
+static bool sole_reader(const workspace *w, const node *n) { return n->n_in == 1 && n->in[0] > 0 && w->nodes[n->in[0]].n_consumers == 1; }
 
 /* Gives out consecutive parts of the block; run once without a block to measure it. */
 static float *part(workspace *w, size_t *used, size_t n)
@@ -31,15 +31,15 @@ static size_t lay_out(workspace *w)
     const graph *g = w->g;
     size_t used = 0, scratch = 0, partial = 0, detour = 0;
     for (int i = 0; i < g->n_nodes; i++) {
-        const node *n = &g->nodes[i];
+        const node *n = &w->nodes[i];
         size_t size = w->capacity * ndi_shape_size(n->out);
-        bool in_place = n->in_place && sole_reader(g, n) && !g->nodes[n->in[0]].keeps_y;
+        bool in_place = n->in_place && sole_reader(w, n) && !w->nodes[n->in[0]].keeps_y;
         if (i > 0) w->y[i] = in_place ? w->y[n->in[0]] : part(w, &used, size);
         w->saved[i] = part(w, &used, n->saved + w->capacity * n->saved_each);
         if (n->scratch > scratch) scratch = n->scratch;
         if (n->partial > partial) partial = n->partial;
         if (!w->backward || (i == 0 && !w->input_grad)) continue;
-        bool in_place_grad = (n->in_place || n->grad_in_place) && sole_reader(g, n);
+        bool in_place_grad = (n->in_place || n->grad_in_place) && sole_reader(w, n);
         w->dy[i] = in_place_grad ? w->dy[n->in[0]] : part(w, &used, size);
         if (n->n_consumers > 1 && size > detour) detour = size;
     }
@@ -64,6 +64,9 @@ nd_status ndi_workspace_create(workspace **out, const graph *g, size_t capacity,
     w->backward = backward;
     w->input_grad = input_grad;
     size_t n = (size_t)g->n_nodes;
+    GO(NEW(w->nodes, n));
+    memcpy(w->nodes, g->nodes, n * sizeof *w->nodes);
+    if (!g->plain) ndi_fuse(g, w->nodes);
     GO(NEW(w->y, n));
     GO(NEW(w->dy, n));
     GO(NEW(w->saved, n));
@@ -79,6 +82,7 @@ done:
 void ndi_workspace_free(workspace *w)
 {
     if (!w) return;
+    ndi_free(w->nodes);
     ndi_free(w->y);
     ndi_free(w->dy);
     ndi_free(w->saved);
@@ -88,8 +92,9 @@ void ndi_workspace_free(workspace *w)
 
 void ndi_forward(const pass *p)
 {
-    const graph *g = p->w->g;
-    for (int i = 1; i < g->n_nodes; i++) g->nodes[i].op->forward(p, &g->nodes[i]);
+    workspace *w = p->w;
+    for (int i = 1; i < w->g->n_nodes; i++) w->nodes[i].op->forward(p, &w->nodes[i]);
+    w->revision = p->training ? 0 : p->revision;
 }
 
 float *ndi_output(const pass *p) { return p->w->y[p->w->g->n_nodes - 1]; }
@@ -104,7 +109,7 @@ float *ndi_dx(const pass *p, const node *n, int k)
 {
     int from = n->in[k];
     if (!p->w->dy[from]) return NULL;
-    return p->w->g->nodes[from].last_consumer == n->index ? p->w->dy[from] : p->w->detour + (size_t)k * p->w->detour_stride;
+    return p->w->nodes[from].last_consumer == n->index ? p->w->dy[from] : p->w->detour + (size_t)k * p->w->detour_stride;
 }
 
 static const tensor *tensor_of(const pass *p, const node *n, int k) { return &p->w->g->tensors[n->first_tensor + k]; }
@@ -209,14 +214,14 @@ static void add_detour(const pass *p, const node *from, int k)
 /* An op always overwrites its dx. The last consumer of a node comes first on the way down and writes in place; the others write to a detour that is added here. */
 void ndi_backward(const pass *p)
 {
-    const graph *g = p->w->g;
-    memset(p->grads, 0, g->n_params * sizeof *p->grads);
-    for (int i = g->n_nodes - 1; i > 0; i--) {
-        const node *n = &g->nodes[i];
+    const workspace *w = p->w;
+    memset(p->grads, 0, w->g->n_params * sizeof *p->grads);
+    for (int i = w->g->n_nodes - 1; i > 0; i--) {
+        const node *n = &w->nodes[i];
         n->op->backward(p, n);
         for (int k = 0; k < n->n_in; k++) {
-            const node *from = &g->nodes[n->in[k]];
-            if (from->last_consumer != i && p->w->dy[n->in[k]]) add_detour(p, from, k);
+            const node *from = &w->nodes[n->in[k]];
+            if (from->last_consumer != i && w->dy[n->in[k]]) add_detour(p, from, k);
         }
     }
 }

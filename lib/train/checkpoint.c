@@ -236,6 +236,7 @@ static nd_status restore(nd_trainer *t, const content *c, const char *path)
     for (size_t i = 0; i < n && status == ND_OK; from += blocks[i++].n) memcpy(blocks[i].values, from, blocks[i].n * sizeof *from);
     ndi_free(room);
     if (status != ND_OK) return status;
+    for (size_t i = 0; i < t->n_networks; i++) ndi_encoder_changed(t->networks[i].encoder);
     t->at = at;
     t->order_epoch = 0;
     t->loss->log_scale = at.log_scale.value;

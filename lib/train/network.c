@@ -146,6 +146,7 @@ void ndi_network_update(network *n, const rule *given, float scale, double ema_d
         ndi_optimise(n->threads, &r, scale, n->grads + s->first, e->params + s->first, moments, s->n);
     }
     memcpy(e->state, n->new_state, e->g->n_state * sizeof *e->state);
+    ndi_encoder_changed(e);
     if (n->mean) average(n, ema_decay);
 }
 
@@ -160,9 +161,10 @@ void ndi_network_keep_best(network *n)
 
 void ndi_network_take_best(network *n)
 {
-    const nd_encoder *e = n->encoder;
+    nd_encoder *e = n->encoder;
     memcpy(e->params, n->best, e->g->n_params * sizeof *n->best);
     memcpy(e->state, n->best_state, e->g->n_state * sizeof *n->best_state);
+    ndi_encoder_changed(e);
 }
 
 size_t ndi_network_blocks(const network *n, const optimiser *kind, block blocks[NDI_NETWORK_BLOCKS])

@@ -1,0 +1,286 @@
+/* Fused operations against the plain ones they replace, and the kernels they are made of against naive sums, on every instruction set that this CPU runs. */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "approx.h"
+#include "math/tile.h"
+#include "nn/ops.h"
+#include "rig.h"
+
+/* ---- kernels ---- */
+
+enum { ROOM = 1 << 15 };
+
+typedef struct blocks {
+    float *a, *b, *c, *expected;
+} blocks;
+
+static blocks make_blocks(void) { return (blocks){ random_block(ROOM, 1), random_block(ROOM, 2), random_block(ROOM, 3), random_block(ROOM, 3) }; }
+
+static void free_blocks(blocks *k)
+{
+    float *all[] = { k->a, k->b, k->c, k->expected };
+    for (size_t i = 0; i < COUNT(all); i++) ndi_free(all[i]);
+}
+
+static void naive_product(const product *p, float *c)
+{
+    for (size_t r = 0; r < p->times; r++)
+        for (size_t i = 0; i < p->m; i++)
+            for (size_t j = 0; j < p->n; j++) {
+                float *to = c + r * p->c_next + i * p->c_row + j;
+                double sum = p->add ? (double)*to : p->start ? (double)p->start[i] : 0;
+                for (size_t l = 0; l < p->k; l++)
+                    sum += (double)p->a[r * p->a_next + i * p->a_row + l * p->a_step] * (double)p->b[r * p->b_next + l * p->b_row + j];
+                *to = (float)sum;
+            }
+}
+
+/* All widths and heights of tiles; what stands beside and behind C stays as it is. */
+static void products(const tile_kernels *kernels)
+{
+    for (size_t m = 1; m <= 20; m++)
+        for (size_t n = NDI_TILE_COLUMNS; n <= 136; n += NDI_TILE_COLUMNS)
+            for (int way = 0; way < 3; way++) {
+                blocks k = make_blocks();
+                product p = {
+                    .m = m, .n = n, .k = 7, .a = k.a, .b = k.b, .c = k.c, .b_row = n + 1, .c_row = n + 3, .times = 2, .b_next = 5, .a_next = 2
+                };
+                p.a_row = way == 0 ? 9 : 1;
+                p.a_step = way == 0 ? 1 : m + 1;
+                p.add = way == 1;
+                p.start = way == 2 ? k.b + 100 : NULL;
+                p.c_next = way == 1 ? 0 : m * (n + 3);
+                kernels->product(&p);
+                naive_product(&p, k.expected);
+                assert_true(nd_test_relative_error(k.c, k.expected, ROOM) < 1e-6);
+                free_blocks(&k);
+            }
+}
+
+static void dot_products(const tile_kernels *kernels)
+{
+    for (size_t m = 1; m <= 11; m++)
+        for (size_t n = 1; n <= 12; n++) {
+            blocks k = make_blocks();
+            dots d = { .m = m,
+                       .n = n,
+                       .steps = 3,
+                       .run = 2 * NDI_TILE_RUN,
+                       .x = k.a,
+                       .y = k.b,
+                       .x_row = 40,
+                       .x_step = 500,
+                       .y_row = 33,
+                       .y_step = 7,
+                       .c_row = n + 2 };
+            double wide[11 * 14] = { 0 }, expected[11 * 14] = { 0 };
+            kernels->dots(&d, k.c);
+            kernels->dots_f64(&d, wide);
+            for (size_t i = 0; i < m; i++)
+                for (size_t j = 0; j < n; j++)
+                    for (size_t s = 0; s < d.steps; s++)
+                        for (size_t t = 0; t < d.run; t++)
+                            expected[i * d.c_row + j] += (double)k.a[s * d.x_step + i * d.x_row + t] * (double)k.b[s * d.y_step + j * d.y_row + t];
+            for (size_t i = 0; i < COUNT(wide); i++) {
+                assert_true(fabs(wide[i] - expected[i]) < 1e-12);
+                k.expected[i] += (float)expected[i];
+            }
+            assert_true(nd_test_relative_error(k.c, k.expected, ROOM) < 2e-6);
+            free_blocks(&k);
+        }
+}
+
+static void elu_and_its_slope(const tile_kernels *kernels)
+{
+    enum { N = 4096 };
+    static float u[N], g[N];
+    const double e = 1.4426950408889634;
+    for (size_t i = 0; i < N; i++) {
+        u[i] = (float)(((double)i - 3000) / 20 * e);
+        g[i] = 1;
+    }
+    kernels->elu(u, N);
+    kernels->elu_grad(u, g, N);
+    for (size_t i = 0; i < N; i++) {
+        double x = (double)(float)(((double)i - 3000) / 20 * e) / e, elu = x > 0 ? x : expm1(x);
+        assert_true(fabs((double)u[i] - e * (elu + 1)) < 4e-7 * (1 + fabs(x)));
+        assert_true(fabs((double)g[i] - e * (x > 0 ? 1 : exp(x))) < 4e-7);
+    }
+    float odd[NDI_TILE_RUN] = { NAN, INFINITY, -INFINITY, -1e30f };
+    kernels->elu(odd, NDI_TILE_RUN);
+    assert_true(isnan(odd[0]) && odd[1] == INFINITY && fabsf(odd[2]) < 1e-30f && fabsf(odd[3]) < 1e-30f);
+}
+
+static void running_means(const tile_kernels *kernels)
+{
+    for (size_t C = 1; C <= 35; C++)
+        for (size_t width = 1; width <= 9; width += 4) {
+            enum { T = 40 };
+            size_t rows = T - width + 1, row = (C + 15) / 16 * 16;
+            blocks k = make_blocks();
+            kernels->running_mean(k.a, C, T, width, k.c, rows, row);
+            for (size_t t = 0; t < rows; t++)
+                for (size_t c = 0; c < row; c++) {
+                    double sum = 0;
+                    for (size_t i = 0; i < width && c < C; i++) sum += (double)k.a[c * T + t + i];
+                    k.expected[t * row + c] = (float)(sum / (double)width);
+                }
+            assert_true(nd_test_relative_error(k.c, k.expected, ROOM) < 1e-7);
+            free_blocks(&k);
+        }
+}
+
+static void kernels_are_their_formulas(void **state)
+{
+    (void)state;
+    products(ndi_tile);
+    dot_products(ndi_tile);
+    elu_and_its_slope(ndi_tile);
+    running_means(ndi_tile);
+}
+
+/* ---- the front end of NICE ---- */
+
+typedef struct front {
+    size_t C, T, F, K, width, stride, D, B;
+} front;
+
+static graph *front_end(const front *f, bool plain)
+{
+    graph *g = start(1, f->C, f->T);
+    int x = ndi_conv_time(g, 0, "time", f->F, f->K, f->width, f->stride);
+    x = ndi_conv_space(g, ndi_elu(g, ndi_batch_norm(g, x, "norm")), "space", f->D);
+    ndi_elu(g, ndi_batch_norm(g, x, "norm2"));
+    g->plain = plain;
+    return g;
+}
+
+static bool behind_norm(const tensor *t, bool training)
+{
+    return training && (strcmp(t->name, "time.bias") == 0 || strcmp(t->name, "space.bias") == 0);
+}
+
+static void compare_state(const rig *a, const rig *b)
+{
+    for (int i = 0; i < a->g->n_tensors; i++) {
+        const tensor *t = &a->g->tensors[i];
+        if (!t->trainable) assert_true(nd_test_relative_error(a->new_state + t->at, b->new_state + t->at, t->n) < 1e-5);
+    }
+}
+
+/* Output, running statistics, every gradient. In front of batch statistics a bias has gradient 0, which the plain ops reach up to rounding. */
+static void compare_front(const front *f, bool training, float offset)
+{
+    rig a, b;
+    rig_up(&a, front_end(f, false), f->B, training, 2);
+    rig_up(&b, front_end(f, true), f->B, training, 2);
+    assert_string_equal(a.w->nodes[4].op->name, "conv_time_space");
+    assert_string_equal(b.w->nodes[4].op->name, "conv_space");
+    for (size_t i = 0; i < a.n_x; i++) a.x[i] = b.x[i] += offset;
+    run_backward(&a);
+    run_backward(&b);
+    assert_true(nd_test_relative_error(ndi_output(&a.p), ndi_output(&b.p), a.n_out) < (offset > 0 ? 1e-3 : 2e-5));
+    if (training && offset == 0) compare_state(&a, &b);
+    for (int i = 0; i < a.g->n_tensors && offset == 0; i++) {
+        const tensor *t = &a.g->tensors[i];
+        if (!t->trainable || behind_norm(t, training)) continue;
+        double error = nd_test_relative_error(a.grads + t->at, b.grads + t->at, t->n);
+        if (!(error < 5e-5)) fail_msg("%zu x %zu, %zu filters: %s: relative error %g", f->C, f->T, f->F, t->name, error);
+    }
+    if (training) assert_true(a.grads[f->F * f->K] == 0);
+    if (offset == 0) assert_true(nd_test_relative_error(ndi_input_grad(&a.p), ndi_input_grad(&b.p), a.n_x) < 5e-5);
+    tear_down(&a);
+    tear_down(&b);
+}
+
+/* Channels of one and of several slabs, filters that fill no slab, strides below and above the kernel, batches from one trial on. */
+static const front fronts[] = {
+    { 63, 250, 40, 25, 51, 5, 40, 6 }, { 5, 40, 3, 7, 4, 3, 2, 9 },   { 17, 60, 7, 5, 1, 1, 9, 70 },   { 130, 50, 11, 6, 9, 4, 12, 5 },
+    { 1, 30, 4, 4, 3, 2, 3, 33 },      { 70, 45, 6, 3, 5, 7, 17, 4 }, { 271, 60, 12, 25, 5, 5, 8, 3 }, { 16, 64, 5, 64, 1, 1, 16, 13 },
+};
+
+static void front_end_is_what_it_replaces(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < COUNT(fronts); i++) {
+        compare_front(&fronts[i], true, 0);
+        compare_front(&fronts[i], false, 0);
+    }
+    compare_front(&fronts[0], true, 100);
+}
+
+/* In evaluation; in training some are 0, which differences do not show. */
+static void gradients_of_the_front_end(void **state)
+{
+    (void)state;
+    const front small = { 6, 30, 4, 5, 4, 3, 3, 7 };
+    check_gradients(front_end(&small, false), 7, false);
+}
+
+static graph *front_of_eeg(void) { return front_end(&fronts[3], false); }
+
+static void same_bits_for_any_threads(void **state)
+{
+    (void)state;
+    check_same_bits(front_of_eeg);
+}
+
+/* Long kernels, groups and maps that others read keep the plain ops. */
+static void what_does_not_fit_stays_plain(void **state)
+{
+    (void)state;
+    const front wide = { 4, 90, 4, 65, 2, 1, 4, 3 };
+    rig r;
+    rig_up(&r, front_end(&wide, false), 3, true, 1);
+    assert_string_equal(r.w->nodes[1].op->name, "conv_time");
+    tear_down(&r);
+    graph *g = start(1, 4, 30);
+    int x = ndi_elu(g, ndi_batch_norm(g, ndi_conv_time(g, 0, "time", 4, 5, 2, 1), "norm"));
+    ndi_conv_space_grouped(g, x, "space", 4, 4);
+    rig_up(&r, g, 3, true, 1);
+    assert_string_equal(r.w->nodes[4].op->name, "conv_space");
+    tear_down(&r);
+}
+
+/* Values prepared for one revision serve it only. */
+static void prepared_values_follow_the_revision(void **state)
+{
+    (void)state;
+    rig r;
+    rig_up(&r, front_end(&fronts[1], false), fronts[1].B, false, 1);
+    float *before = random_block(r.n_out, 0);
+    r.p.revision = 1;
+    ndi_forward(&r.p);
+    memcpy(before, ndi_output(&r.p), r.n_out * sizeof *before);
+    ndi_forward(&r.p);
+    assert_memory_equal(before, ndi_output(&r.p), r.n_out * sizeof *before);
+    r.params[0] += 1;
+    r.p.revision = 2;
+    ndi_forward(&r.p);
+    float *after = random_block(r.n_out, 0);
+    memcpy(after, ndi_output(&r.p), r.n_out * sizeof *after);
+    assert_memory_not_equal(before, after, r.n_out * sizeof *before);
+    r.p.revision = 0;
+    ndi_forward(&r.p);
+    assert_memory_equal(after, ndi_output(&r.p), r.n_out * sizeof *after);
+    ndi_free(before);
+    ndi_free(after);
+    tear_down(&r);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(kernels_are_their_formulas),    cmocka_unit_test(front_end_is_what_it_replaces),
+        cmocka_unit_test(gradients_of_the_front_end),    cmocka_unit_test(same_bits_for_any_threads),
+        cmocka_unit_test(what_does_not_fit_stays_plain), cmocka_unit_test(prepared_values_follow_the_revision),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
