@@ -5,6 +5,14 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
+
+/* Dropout: element i of a stream is dropped where word i % 4 of ndi_philox(seed, purpose, step, index + i / 4) is below `limit`, otherwise multiplied by `keep`. */
+typedef struct vec_mask {
+    uint64_t seed, index;
+    uint32_t purpose, step, limit;
+    float keep;
+} vec_mask;
 
 typedef struct vec_kernels {
     const char *name; /* "baseline", "avx2", "avx512" */
@@ -18,6 +26,7 @@ typedef struct vec_kernels {
     void (*axpy)(float alpha, const float *x, float *y, size_t n);                     /* y += alpha x */
     void (*scale_shift)(float a, float b, const float *x, float *y, size_t n);         /* y = a x + b */
     float (*exp_sum)(const float *x, float shift, float *y, size_t n);                 /* y = exp(x - shift), returns the sum */
+    void (*mask)(const vec_mask *m, const float *x, float *y, size_t n);               /* the first n elements of the stream */
 } vec_kernels;
 
 /* The table in use. ND_CPU=baseline|avx2|avx512 in the environment at load limits the choice, for tests. */
