@@ -52,6 +52,8 @@ static const conv1d convolutions[] = {
     { .maps = 3, .kernel = 17, .stride = 2, .left = 8, .right = 7, .rows_are_maps = true, .no_bias = true },
     { .maps = 8, .kernel = 16, .stride = 3, .groups = 4, .left = 7, .right = 8, .rows_are_maps = true },
     { .maps = 2, .kernel = 2, .stride = 5, .left = 4, .right = 1 },
+    { .maps = 8, .kernel = 16, .groups = 4, .left = 7, .right = 8, .rows_are_maps = true }, /* depthwise */
+    { .maps = 4, .kernel = 3, .groups = 4, .left = 5, .right = 1, .rows_are_maps = true, .no_bias = true },
 };
 
 static void conv1d_is_its_formula(void **state)
@@ -100,6 +102,64 @@ static void conv_space_sees_its_group_only(void **state)
         ndi_conv_space_grouped(g, 0, "conv", F, groups);
         check_gradients(g, 5, true);
     }
+}
+
+enum { FUSED_FILTERS = 3, FUSED_DEPTH = 2 };
+
+static graph *fused_graph(size_t rows, size_t samples, size_t kernel)
+{
+    graph *g = start(1, rows, samples);
+    ndi_conv_norm_space(g, 0, "net", (conv_norm_space_names){ "a", "b", "c" }, FUSED_FILTERS, kernel, FUSED_DEPTH);
+    return g;
+}
+
+/* The same of three layers. */
+static graph *unfused_graph(size_t rows, size_t samples, size_t kernel)
+{
+    graph *g = start(1, rows, samples);
+    size_t left = (kernel - 1) / 2;
+    int x = ndi_conv1d(g, 0, "net.a", (conv1d){ .maps = FUSED_FILTERS, .kernel = kernel, .left = left, .right = kernel - 1 - left });
+    ndi_conv_space_grouped(g, ndi_batch_norm(g, x, "net.b"), "net.c", FUSED_FILTERS * FUSED_DEPTH, FUSED_FILTERS);
+    return g;
+}
+
+/* Output, running statistics and all gradients of two graphs with the same tensors. A bias in front of a batch normalisation has the gradient 0 up to rounding, and so have weights that
+ * only scale what comes out. */
+static void check_same_results(graph *a, graph *b, bool training, bool scale_free, float offset)
+{
+    rig r, s;
+    rig_up(&r, a, 9, training, 2);
+    rig_up(&s, b, 9, training, 1);
+    assert_int_equal(a->n_tensors, b->n_tensors);
+    for (size_t i = 0; i < r.n_x; i++) r.x[i] = s.x[i] += offset;
+    run_backward(&r);
+    run_backward(&s);
+    assert_true(nd_test_relative_error(ndi_output(&r.p), ndi_output(&s.p), r.n_out) < 5e-6);
+    assert_true(nd_test_relative_error(r.new_state, s.new_state, a->n_state) < 2e-6);
+    assert_true(nd_test_relative_error(ndi_input_grad(&r.p), ndi_input_grad(&s.p), r.n_x) < 2e-6);
+    for (int i = 0; i < a->n_tensors; i++) {
+        const tensor *t = &a->tensors[i];
+        assert_string_equal(t->name, b->tensors[i].name);
+        assert_true(t->at == b->tensors[i].at && t->n == b->tensors[i].n && t->bound == b->tensors[i].bound);
+        if (!t->trainable || (training && (i == 1 || (i == 0 && scale_free)))) continue;
+        if (!(nd_test_relative_error(r.grads + t->at, s.grads + t->at, t->n) < 2e-6)) fail_msg("%s differs", t->name);
+    }
+    tear_down(&r);
+    tear_down(&s);
+}
+
+static void fused_is_its_three_layers(void **state)
+{
+    (void)state;
+    const size_t sizes[][3] = {
+        { 5, 40, 8 }, { 1, 9, 9 }, { 7, 64, 1 }, { 3, 130, 65 }, { 4, 5, 16 }, { 2, 1, 4 }, { 6, 70, 33 }
+    }; /* rows, samples, kernel */
+    for (size_t i = 0; i < COUNT(sizes); i++)
+        for (int training = 0; training < 2; training++)
+            check_same_results(fused_graph(sizes[i][0], sizes[i][1], sizes[i][2]), unfused_graph(sizes[i][0], sizes[i][1], sizes[i][2]), training,
+                               sizes[i][1] == 1 || sizes[i][2] == 1, 0.25f);
+    check_gradients(fused_graph(3, 20, 6), 5, true);
+    check_gradients(fused_graph(3, 20, 6), 5, false);
 }
 
 /* Samples of one row and what pooling leaves. */
@@ -213,10 +273,18 @@ static graph *everything(void)
     return g;
 }
 
+static graph *fused_everything(void)
+{
+    graph *g = fused_graph(7, 60, 11);
+    ndi_conv1d(g, g->n_nodes - 1, "d", (conv1d){ .maps = 6, .kernel = 5, .groups = 6, .left = 2 });
+    return g;
+}
+
 static void same_bits_for_any_threads(void **state)
 {
     (void)state;
     check_same_bits(everything);
+    check_same_bits(fused_everything);
 }
 
 int main(void)
@@ -225,6 +293,7 @@ int main(void)
         cmocka_unit_test(conv1d_is_its_formula),
         cmocka_unit_test(gradients_of_conv1d),
         cmocka_unit_test(conv_space_sees_its_group_only),
+        cmocka_unit_test(fused_is_its_three_layers),
         cmocka_unit_test(pools),
         cmocka_unit_test(gradients_of_mean_pool),
         cmocka_unit_test(gradients_go_where_the_largest_was),

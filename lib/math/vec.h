@@ -7,6 +7,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "math/conv_kernels.h"
+
 /* Dropout: element i of a stream is dropped where word i % 4 of ndi_philox(seed, purpose, step, index + i / 4) is below `limit`, otherwise multiplied by `keep`. */
 typedef struct vec_mask {
     uint64_t seed, index;
@@ -27,6 +29,7 @@ typedef struct vec_kernels {
     void (*scale_shift)(float a, float b, const float *x, float *y, size_t n);         /* y = a x + b */
     float (*exp_sum)(const float *x, float shift, float *y, size_t n);                 /* y = exp(x - shift), returns the sum */
     void (*mask)(const vec_mask *m, const float *x, float *y, size_t n);               /* the first n elements of the stream */
+    const conv_kernels *conv;                                                          /* these may differ in the last bits */
 } vec_kernels;
 
 /* The table in use. ND_CPU=baseline|avx2|avx512 in the environment at load limits the choice, for tests. */

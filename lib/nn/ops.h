@@ -20,6 +20,11 @@ typedef struct conv1d {
     bool no_bias;
 } conv1d;
 int ndi_conv1d(graph *g, int x, const char *name, conv1d c);
+/* Temporal convolution with zeros around the samples, batch normalisation and depthwise spatial convolution: 1 x C x T -> filters depth x 1 x T, without the filters x C x T maps between. */
+typedef struct conv_norm_space_names {
+    const char *time, *norm, *space; /* layers below `name` */
+} conv_norm_space_names;
+int ndi_conv_norm_space(graph *g, int x, const char *name, conv_norm_space_names layers, size_t filters, size_t kernel, size_t depth);
 int ndi_mean_pool(graph *g, int x, const char *name, size_t width, size_t stride); /* over samples */
 int ndi_max_pool(graph *g, int x, const char *name, size_t width);                 /* the same, every `width`; the last window may be shorter */
 int ndi_batch_norm(graph *g, int x, const char *name);            /* per map over trials, rows and samples */
