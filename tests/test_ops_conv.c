@@ -9,7 +9,7 @@
 #include <cmocka.h>
 
 #include "approx.h"
-#include "nn/ops.h"
+#include "nn/conv1d.h"
 #include "rig.h"
 
 /* y[i][f][h][p] = b[f] + sum_{m,k} w[f][m][k] x[i][m][h][s p + k - l], samples outside the row being 0. */
@@ -63,6 +63,35 @@ static void conv1d_is_its_formula(void **state)
     for (size_t i = 0; i < COUNT(sizes); i++)
         for (size_t k = 0; k < COUNT(convolutions); k++)
             if (convolutions[k].left + sizes[i].samples + convolutions[k].right >= convolutions[k].kernel) check_conv1d(sizes[i], convolutions[k]);
+}
+
+/* Where there are enough maps, filters and taps, spectra do it: tiles that fit and that do not, more columns than are transformed together, strides. */
+static const struct {
+    shape x;
+    conv1d c;
+    bool spectral;
+} large[] = {
+    { { 24, 1, 200 }, { .maps = 40, .kernel = 17, .left = 8, .right = 8, .rows_are_maps = true, .no_bias = true }, true },
+    { { 24, 3, 97 }, { .maps = 33, .kernel = 25, .left = 3, .right = 40 }, true },
+    { { 8, 8, 40 }, { .maps = 60, .kernel = 10, .rows_are_maps = true }, true },
+    { { 40, 1, 130 }, { .maps = 72, .kernel = 17, .stride = 2, .left = 8, .right = 8, .rows_are_maps = true }, true },
+    { { 40, 2, 131 }, { .maps = 90, .kernel = 31, .stride = 3, .left = 40, .no_bias = true }, true },
+    { { 40, 1, 100 }, { .maps = 72, .kernel = 1 }, false },
+    { { 40, 1, 100 }, { .maps = 72, .kernel = 70 }, false },
+    { { 40, 1, 100 }, { .maps = 40, .kernel = 17, .groups = 2 }, false },
+};
+
+static void spectra_give_the_same(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < COUNT(large); i++) {
+        graph *g = start(large[i].x.maps, large[i].x.rows, large[i].x.samples);
+        ndi_conv1d(g, 0, "conv", large[i].c);
+        if ((g->nodes[1].op == &ndi_conv1d_spectral) != large[i].spectral) fail_msg("case %zu", i);
+        if (large[i].spectral) check_gradients(g, 5, true);
+        if (!large[i].spectral) ndi_graph_free(g);
+        check_conv1d(large[i].x, large[i].c);
+    }
 }
 
 static void gradients_of_conv1d(void **state)
@@ -280,25 +309,30 @@ static graph *fused_everything(void)
     return g;
 }
 
+static graph *spectral_everything(void)
+{
+    graph *g = start(20, 1, 120);
+    int x = ndi_conv1d(g, 0, "a", (conv1d){ .maps = 40, .kernel = 17, .left = 8, .right = 8 });
+    ndi_conv1d(g, x, "b", (conv1d){ .maps = 48, .kernel = 17, .stride = 2, .left = 8, .right = 8 });
+    return g;
+}
+
 static void same_bits_for_any_threads(void **state)
 {
     (void)state;
     check_same_bits(everything);
     check_same_bits(fused_everything);
+    check_same_bits(spectral_everything);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(conv1d_is_its_formula),
-        cmocka_unit_test(gradients_of_conv1d),
-        cmocka_unit_test(conv_space_sees_its_group_only),
-        cmocka_unit_test(fused_is_its_three_layers),
-        cmocka_unit_test(pools),
-        cmocka_unit_test(gradients_of_mean_pool),
-        cmocka_unit_test(gradients_go_where_the_largest_was),
-        cmocka_unit_test(relu_is_its_formula),
-        cmocka_unit_test(impossible_sizes_name_the_layer),
+        cmocka_unit_test(conv1d_is_its_formula),     cmocka_unit_test(spectra_give_the_same),
+        cmocka_unit_test(gradients_of_conv1d),       cmocka_unit_test(conv_space_sees_its_group_only),
+        cmocka_unit_test(fused_is_its_three_layers), cmocka_unit_test(pools),
+        cmocka_unit_test(gradients_of_mean_pool),    cmocka_unit_test(gradients_go_where_the_largest_was),
+        cmocka_unit_test(relu_is_its_formula),       cmocka_unit_test(impossible_sizes_name_the_layer),
         cmocka_unit_test(same_bits_for_any_threads),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -30,6 +30,7 @@ typedef struct vec_kernels {
     float (*exp_sum)(const float *x, float shift, float *y, size_t n);                 /* y = exp(x - shift), returns the sum */
     void (*mask)(const vec_mask *m, const float *x, float *y, size_t n);               /* the first n elements of the stream */
     const conv_kernels *conv;                                                          /* these may differ in the last bits */
+    const fft_kernels *fft;
 } vec_kernels;
 
 /* The table in use. ND_CPU=baseline|avx2|avx512 in the environment at load limits the choice, for tests. */

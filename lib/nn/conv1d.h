@@ -31,4 +31,9 @@ static inline const float *ndi_conv1d_bias(const pass *p, const node *n) { retur
 extern const op ndi_conv1d_depthwise;
 void ndi_conv1d_depthwise_plan(node *n);
 
+/* op_conv1d_spectral.c: one group, where products of spectra cost less than the convolution. */
+extern const op ndi_conv1d_spectral;
+bool ndi_conv1d_spectral_pays(const node *n);
+void ndi_conv1d_spectral_plan(node *n);
+
 #endif

@@ -53,6 +53,7 @@ struct node {
     size_t saved;               /* floats kept from forward for backward, per batch */
     size_t saved_each;          /* the same, per trial */
     size_t scratch;             /* floats per worker */
+    size_t shared, shared_each; /* floats for all workers together, per batch and per trial; other nodes use them too */
     size_t partial;             /* floats per chunk of trials, for sums over the batch */
     bool in_place;              /* y and dx may stand where x and dy stood */
     bool grad_in_place;         /* only dx may stand where dy stood */
@@ -95,7 +96,7 @@ typedef struct workspace {
     float *block;
     float **y, **dy;            /* per node; shared where in place */
     float **saved;              /* per node */
-    float *scratch, *partial, *detour;
+    float *scratch, *shared, *partial, *detour;
     size_t scratch_stride, partial_stride, detour_stride;
 } workspace;
 
@@ -133,6 +134,7 @@ const float *ndi_state(const pass *p, const node *n, int tensor);
 float *ndi_new_state(const pass *p, const node *n, int tensor);
 float *ndi_saved(const pass *p, const node *n);
 float *ndi_scratch(const pass *p, size_t worker);
+float *ndi_shared(const pass *p);
 float *ndi_partial(const pass *p, size_t chunk);
 
 /* Trials in chunks whose number depends on B alone: fn(p, n, first, count, chunk, worker) on the pool. */

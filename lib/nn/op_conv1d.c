@@ -161,6 +161,9 @@ int ndi_conv1d(graph *g, int x, const char *name, conv1d c)
     if (M == 1 && c.stride == 1) {
         n->op = &ndi_conv1d_depthwise;
         ndi_conv1d_depthwise_plan(n);
+    } else if (ndi_conv1d_spectral_pays(n)) {
+        n->op = &ndi_conv1d_spectral;
+        ndi_conv1d_spectral_plan(n);
     }
     add_tensors(g, n, &c, M);
     return ndi_node_done(g, n);

@@ -29,7 +29,7 @@ static float *part(workspace *w, size_t *used, size_t n)
 static size_t lay_out(workspace *w)
 {
     const graph *g = w->g;
-    size_t used = 0, scratch = 0, partial = 0, detour = 0;
+    size_t used = 0, scratch = 0, shared = 0, partial = 0, detour = 0;
     for (int i = 0; i < g->n_nodes; i++) {
         const node *n = &g->nodes[i];
         size_t size = w->capacity * ndi_shape_size(n->out);
@@ -37,6 +37,8 @@ static size_t lay_out(workspace *w)
         if (i > 0) w->y[i] = in_place ? w->y[n->in[0]] : part(w, &used, size);
         w->saved[i] = part(w, &used, n->saved + w->capacity * n->saved_each);
         if (n->scratch > scratch) scratch = n->scratch;
+        size_t together = n->shared + w->capacity * n->shared_each;
+        if (together > shared) shared = together;
         if (n->partial > partial) partial = n->partial;
         if (!w->backward || (i == 0 && !w->input_grad)) continue;
         bool in_place_grad = (n->in_place || n->grad_in_place) && sole_reader(g, n);
@@ -46,6 +48,7 @@ static size_t lay_out(workspace *w)
     w->scratch_stride = padded(scratch);
     w->partial_stride = padded(partial);
     w->scratch = part(w, &used, w->scratch_stride * ndi_pool_threads(w->threads));
+    w->shared = part(w, &used, shared);
     size_t chunks = w->capacity < MAX_CHUNKS ? w->capacity : MAX_CHUNKS; /* a smaller batch may have more chunks than the largest */
     w->partial = part(w, &used, w->partial_stride * chunks);
     w->detour_stride = padded(detour);
@@ -114,6 +117,7 @@ const float *ndi_state(const pass *p, const node *n, int k) { return p->state + 
 float *ndi_new_state(const pass *p, const node *n, int k) { return p->new_state ? p->new_state + tensor_of(p, n, k)->at : NULL; }
 float *ndi_saved(const pass *p, const node *n) { return p->w->saved[n->index]; }
 float *ndi_scratch(const pass *p, size_t worker) { return p->w->scratch + worker * p->w->scratch_stride; }
+float *ndi_shared(const pass *p) { return p->w->shared; }
 float *ndi_partial(const pass *p, size_t chunk) { return p->w->partial + chunk * p->w->partial_stride; }
 
 typedef struct job {
