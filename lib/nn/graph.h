@@ -46,7 +46,7 @@ struct node {
     char name[96];              /* of the layer, prefix of its tensors' names */
     int index, in[NDI_MAX_INPUTS], n_in;
     shape x, out;               /* of the first input; of the result */
-    size_t a[4];                /* the op's whole-number attributes */
+    size_t a[5];                /* the op's whole-number attributes */
     float r, scale;             /* its real ones */
     int first_tensor, n_tensors;
     uint64_t multiply_adds;     /* forward, one trial */
@@ -78,6 +78,7 @@ void ndi_graph_free(graph *g);
 node *ndi_node_add(graph *g, const op *kind, const char *name, int x);
 int ndi_node_done(graph *g, node *n);
 void ndi_tensor_add(graph *g, node *n, const char *suffix, bool trainable, float start, float bound, size_t n_dims, const size_t *shape);
+void ndi_tensor_of_layer(graph *g, node *n, const char *layer, const char *what, bool trainable, float start, float bound, size_t n_dims, const size_t *dims); /* of a node of several layers: "layer.what" */
 void ndi_tensor_normal(graph *g, float mean, float sd); /* the tensor added last starts from N(mean, sd^2) */
 void ndi_tensor_uniform(graph *g, float bound);         /* from U(-bound, bound) */
 int ndi_graph_fail(graph *g, const node *n, const char *format, ...) __attribute__((format(printf, 3, 4))); /* "encoder: layer (op): …"; returns -1 */

@@ -79,7 +79,7 @@ static void forward_chunk(const pass *p, const node *n, size_t first, size_t cou
 {
     (void)chunk;
     sizes s = ndi_conv1d_sizes(n);
-    const float *w = ndi_w(p, n, CONV1D_WEIGHT), *b = ndi_conv1d_bias(p, n);
+    const float *w = ndi_conv1d_w(p, n), *b = ndi_conv1d_b(p, n);
     size_t each = lines_at_a_time(s.P), last = (first + count) * s.H;
     float *windows = ndi_scratch(p, worker), *out = windows + s.W * each * s.P;
     for (size_t line = first * s.H; line < last; line += each) {
@@ -109,7 +109,7 @@ static void backward_chunk(const pass *p, const node *n, size_t first, size_t co
             for (size_t f = 0; f < s.F; f++) db[j * s.F + f] += ndi_vec->sum(dy + f * columns, columns);
             ndi_gemm(false, true, s.F, s.W, columns, 1, dy, columns, windows, columns, 1, dw + j * s.F * s.W, s.W);
             if (!dx) continue;
-            ndi_gemm(true, false, s.W, columns, s.F, 1, ndi_w(p, n, CONV1D_WEIGHT) + j * s.F * s.W, s.W, dy, columns, 0, windows, columns);
+            ndi_gemm(true, false, s.W, columns, s.F, 1, ndi_conv1d_w(p, n) + j * s.F * s.W, s.W, dy, columns, 0, windows, columns);
             scatter_windows(&s, windows, line, lines, j, dx);
         }
     }
@@ -120,11 +120,33 @@ static void backward(const pass *p, const node *n)
     sizes s = ndi_conv1d_sizes(n);
     size_t weights = s.g * s.F * s.W;
     ndi_for_chunks(p, n, backward_chunk);
-    ndi_add_partials(p, 0, weights, ndi_dw(p, n, CONV1D_WEIGHT));
-    if (n->n_tensors > CONV1D_BIAS) ndi_add_partials(p, weights, s.g * s.F, ndi_dw(p, n, CONV1D_BIAS));
+    ndi_add_partials(p, 0, weights, ndi_conv1d_dw(p, n));
+    if (ndi_conv1d_db(p, n)) ndi_add_partials(p, weights, s.g * s.F, ndi_conv1d_db(p, n));
 }
 
-static const op conv1d_op = { "conv1d", forward, backward };
+static bool serves_all(const node *n)
+{
+    (void)n;
+    return true;
+}
+
+static void plan(node *n)
+{
+    sizes s = ndi_conv1d_sizes(n);
+    n->multiply_adds = (uint64_t)s.g * s.F * s.W * s.H * s.P;
+    n->scratch = (s.W + s.F) * lines_at_a_time(s.P) * s.P; /* windows; outputs */
+    n->partial = s.g * s.F * (s.W + 1);
+}
+
+const conv1d_kind ndi_conv1d_windows = { { "conv1d", forward, backward }, serves_all, plan };
+
+const conv1d_kind *ndi_conv1d_kind(const node *n)
+{
+    static const conv1d_kind *const kinds[] = { &ndi_conv1d_depthwise, &ndi_conv1d_spectral };
+    for (size_t i = 0; i < COUNT(kinds); i++)
+        if (kinds[i]->serves(n)) return kinds[i];
+    return &ndi_conv1d_windows;
+}
 
 static void add_tensors(graph *g, node *n, const conv1d *c, size_t M)
 {
@@ -138,7 +160,7 @@ static void add_tensors(graph *g, node *n, const conv1d *c, size_t M)
 
 int ndi_conv1d(graph *g, int x, const char *name, conv1d c)
 {
-    node *n = ndi_node_add(g, &conv1d_op, name, x);
+    node *n = ndi_node_add(g, &ndi_conv1d_windows.op, name, x);
     if (!n) return -1;
     if (c.groups == 0) c.groups = 1;
     if (c.stride == 0) c.stride = 1;
@@ -154,17 +176,8 @@ int ndi_conv1d(graph *g, int x, const char *name, conv1d c)
     if (c.samples && c.samples != n->out.samples)
         return ndi_graph_fail(g, n, "a stride of %zu gives %zu x %zu x %zu, asked for are %zu samples", c.stride, c.maps, H, n->out.samples,
                               c.samples);
-    size_t M = maps / c.groups, columns = lines_at_a_time(n->out.samples) * n->out.samples;
-    n->multiply_adds = (uint64_t)c.maps * M * c.kernel * H * n->out.samples;
-    n->scratch = (M * c.kernel + c.maps / c.groups) * columns; /* windows; outputs */
-    n->partial = c.maps * M * c.kernel + c.maps;
-    if (M == 1 && c.stride == 1) {
-        n->op = &ndi_conv1d_depthwise;
-        ndi_conv1d_depthwise_plan(n);
-    } else if (ndi_conv1d_spectral_pays(n)) {
-        n->op = &ndi_conv1d_spectral;
-        ndi_conv1d_spectral_plan(n);
-    }
-    add_tensors(g, n, &c, M);
+    n->op = &ndi_conv1d_kind(n)->op;
+    ndi_conv1d_kind(n)->plan(n);
+    add_tensors(g, n, &c, maps / c.groups);
     return ndi_node_done(g, n);
 }

@@ -14,7 +14,7 @@ static void forward_chunk(const pass *p, const node *n, size_t first, size_t cou
 {
     (void)chunk;
     sizes s = ndi_conv1d_sizes(n);
-    const float *w = ndi_w(p, n, CONV1D_WEIGHT), *b = ndi_conv1d_bias(p, n);
+    const float *w = ndi_conv1d_w(p, n), *b = ndi_conv1d_b(p, n);
     float *padded = ndi_scratch(p, worker), *out = padded + padded_size(&s);
     memset(padded, 0, padded_size(&s) * sizeof *padded);
     for (size_t line = first * s.H; line < (first + count) * s.H; line++)
@@ -54,7 +54,7 @@ static void backward_chunk(const pass *p, const node *n, size_t first, size_t co
             memcpy(padded + s.left, ndi_x(p, n, 0) + at, s.T * sizeof *padded);
             ndi_vec->conv->correlate(dy, padded, s.P, s.K, dw + f * each);
             db[f] += ndi_vec->sum(dy, s.P);
-            if (dx) add_input_grad(&s, ndi_w(p, n, CONV1D_WEIGHT) + f * s.K, dy, room, dx + at);
+            if (dx) add_input_grad(&s, ndi_conv1d_w(p, n) + f * s.K, dy, room, dx + at);
         }
 }
 
@@ -63,15 +63,22 @@ static void backward(const pass *p, const node *n)
     sizes s = ndi_conv1d_sizes(n);
     size_t filters = s.g * s.F, each = ndi_tiled(s.K);
     ndi_for_chunks(p, n, backward_chunk);
-    for (size_t f = 0; f < filters; f++) ndi_add_partials(p, f * each, s.K, ndi_dw(p, n, CONV1D_WEIGHT) + f * s.K);
-    if (n->n_tensors > CONV1D_BIAS) ndi_add_partials(p, filters * each, filters, ndi_dw(p, n, CONV1D_BIAS));
+    for (size_t f = 0; f < filters; f++) ndi_add_partials(p, f * each, s.K, ndi_conv1d_dw(p, n) + f * s.K);
+    if (ndi_conv1d_db(p, n)) ndi_add_partials(p, filters * each, filters, ndi_conv1d_db(p, n));
 }
 
-const op ndi_conv1d_depthwise = { "conv1d", forward, backward };
-
-void ndi_conv1d_depthwise_plan(node *n)
+static bool serves(const node *n)
 {
     sizes s = ndi_conv1d_sizes(n);
+    return s.M == 1 && s.stride == 1;
+}
+
+static void plan(node *n)
+{
+    sizes s = ndi_conv1d_sizes(n);
+    n->multiply_adds = (uint64_t)s.g * s.F * s.K * s.H * s.P;
     n->scratch = 2 * padded_size(&s) + s.K + ndi_tiled(s.P) + ndi_tiled(s.T);
     n->partial = s.g * s.F * (ndi_tiled(s.K) + 1);
 }
+
+const conv1d_kind ndi_conv1d_depthwise = { { "conv1d", forward, backward }, serves, plan };

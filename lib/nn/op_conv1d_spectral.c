@@ -41,19 +41,18 @@ static sizes sizes_of(const node *n, size_t B)
     return best;
 }
 
-bool ndi_conv1d_spectral_pays(const node *n)
+static bool serves(const node *n)
 {
     sizes s = sizes_of(n, 1);
     return s.N > 0 && s.c.g == 1 && cost_of(&s) < 0.7 * (double)(s.c.F * s.c.W) * (double)s.c.P;
 }
 
-void ndi_conv1d_spectral_plan(node *n)
+static void plan(node *n)
 {
     sizes s = sizes_of(n, 1);
     n->shared = s.planes * (2 * s.weights + (s.M + s.c.F) * NDI_COLUMNS);
     n->shared_each = s.planes * (s.M + s.c.F) * s.tiles * s.c.H;
     n->scratch = 2 * s.N * NDI_COLUMNS;
-    n->partial = 0;
     n->multiply_adds = (uint64_t)s.planes * s.c.F * s.M * s.tiles * s.c.H;
 }
 
@@ -117,7 +116,7 @@ static void restore_output(void *context, size_t f, size_t worker)
 {
     const job *j = context;
     const sizes *s = &j->s;
-    float *z = ndi_scratch(j->p, worker), shift = ndi_conv1d_bias(j->p, j->n) ? ndi_conv1d_bias(j->p, j->n)[f] : 0;
+    float *z = ndi_scratch(j->p, worker), shift = ndi_conv1d_b(j->p, j->n) ? ndi_conv1d_b(j->p, j->n)[f] : 0;
     for (size_t block = 0; block < s->columns; block += NDI_COLUMNS) {
         ndi_vec->fft->samples(j->y + f * s->columns + block, s->c.F * s->columns, s->N, 1, z);
         for (size_t i = 0; i < NDI_COLUMNS && block + i < s->lines * s->tiles; i++) {
@@ -144,7 +143,7 @@ static void transform_output_grad(void *context, size_t f, size_t worker)
         }
         ndi_vec->fft->spectrum(z, s->N, -1, j->y + f * s->columns + block, s->c.F * s->columns);
     }
-    if (ndi_conv1d_bias(j->p, j->n)) ndi_dw(j->p, j->n, CONV1D_BIAS)[f] += (float)sum;
+    if (ndi_conv1d_db(j->p, j->n)) ndi_conv1d_db(j->p, j->n)[f] += (float)sum;
 }
 
 /* Tiles overlap: what reaches beyond one is added to the next. */
@@ -179,7 +178,7 @@ static void transform_weights(void *context, size_t task, size_t worker)
     memset(z, 0, s->N * NDI_COLUMNS * sizeof *z);
     for (size_t i = 0, at = task * NDI_COLUMNS; i < NDI_COLUMNS && at < s->c.F * s->M; i++, at++) {
         size_t taps;
-        const float *w = ndi_w(j->p, j->n, CONV1D_WEIGHT) + taps_of(s, at, &taps);
+        const float *w = ndi_conv1d_w(j->p, j->n) + taps_of(s, at, &taps);
         for (size_t k = 0; k < taps; k++) z[k * NDI_COLUMNS + i] = w[k * s->c.stride];
     }
     ndi_vec->fft->spectrum(z, s->N, -1, j->w + task * NDI_COLUMNS, s->weights);
@@ -193,7 +192,7 @@ static void restore_weight_grad(void *context, size_t task, size_t worker)
     ndi_vec->fft->samples(j->dw + task * NDI_COLUMNS, s->weights, s->N, 1, z);
     for (size_t i = 0, at = task * NDI_COLUMNS; i < NDI_COLUMNS && at < s->c.F * s->M; i++, at++) {
         size_t taps;
-        float *dw = ndi_dw(j->p, j->n, CONV1D_WEIGHT) + taps_of(s, at, &taps);
+        float *dw = ndi_conv1d_dw(j->p, j->n) + taps_of(s, at, &taps);
         for (size_t k = 0; k < taps; k++) dw[k * s->c.stride] += z[k * NDI_COLUMNS + i];
     }
 }
@@ -253,4 +252,4 @@ static void backward(const pass *p, const node *n)
     run(&j, j.s.M, restore_input_grad);
 }
 
-const op ndi_conv1d_spectral = { "conv1d", forward, backward };
+const conv1d_kind ndi_conv1d_spectral = { { "conv1d", forward, backward }, serves, plan };

@@ -11,7 +11,6 @@
 #include <math.h>
 #include <string.h>
 
-#include "base/text.h"
 #include "math/gemm.h"
 #include "math/vec.h"
 #include "nn/ops.h"
@@ -345,14 +344,6 @@ static void backward(const pass *p, const node *n)
 
 static const op conv_norm_space = { "conv_norm_space", forward, backward };
 
-static void add_tensor(graph *g, node *n, const char *layer, const char *what, bool trainable, float start, float bound, size_t n_dims,
-                       const size_t *dims)
-{
-    char suffix[64];
-    ndi_format(suffix, sizeof suffix, "%s.%s", layer, what);
-    ndi_tensor_add(g, n, suffix, trainable, start, bound, n_dims, dims);
-}
-
 static size_t most(size_t a, size_t b) { return a > b ? a : b; }
 
 int ndi_conv_norm_space(graph *g, int x, const char *name, conv_norm_space_names layers, size_t filters, size_t kernel, size_t depth)
@@ -371,14 +362,14 @@ int ndi_conv_norm_space(graph *g, int x, const char *name, conv_norm_space_names
     n->scratch = most(most(padded_size(&s) + ndi_tiled(s.K), statistics_size(&s)), s.J * s.T + row + padded_size(&s) + ndi_tiled(s.T));
     n->partial = most(moments_size(&s), sums_size(&s));
     float time = 1.0f / sqrtf((float)s.K), space = 1.0f / sqrtf((float)s.C);
-    add_tensor(g, n, layers.time, "weight", true, 0, time, 4, (size_t[]){ s.F, 1, 1, s.K });
-    add_tensor(g, n, layers.time, "bias", true, 0, time, 1, &s.F);
-    add_tensor(g, n, layers.norm, "weight", true, 1, 0, 1, &s.F);
-    add_tensor(g, n, layers.norm, "bias", true, 0, 0, 1, &s.F);
-    add_tensor(g, n, layers.norm, "running_mean", false, 0, 0, 1, &s.F);
-    add_tensor(g, n, layers.norm, "running_var", false, 1, 0, 1, &s.F);
-    add_tensor(g, n, layers.norm, "num_batches_tracked", false, 0, 0, 0, NULL);
-    add_tensor(g, n, layers.space, "weight", true, 0, space, 4, (size_t[]){ s.J, 1, s.C, 1 });
-    add_tensor(g, n, layers.space, "bias", true, 0, space, 1, &s.J);
+    ndi_tensor_of_layer(g, n, layers.time, "weight", true, 0, time, 4, (size_t[]){ s.F, 1, 1, s.K });
+    ndi_tensor_of_layer(g, n, layers.time, "bias", true, 0, time, 1, &s.F);
+    ndi_tensor_of_layer(g, n, layers.norm, "weight", true, 1, 0, 1, &s.F);
+    ndi_tensor_of_layer(g, n, layers.norm, "bias", true, 0, 0, 1, &s.F);
+    ndi_tensor_of_layer(g, n, layers.norm, "running_mean", false, 0, 0, 1, &s.F);
+    ndi_tensor_of_layer(g, n, layers.norm, "running_var", false, 1, 0, 1, &s.F);
+    ndi_tensor_of_layer(g, n, layers.norm, "num_batches_tracked", false, 0, 0, 0, NULL);
+    ndi_tensor_of_layer(g, n, layers.space, "weight", true, 0, space, 4, (size_t[]){ s.J, 1, s.C, 1 });
+    ndi_tensor_of_layer(g, n, layers.space, "bias", true, 0, space, 1, &s.J);
     return ndi_node_done(g, n);
 }
