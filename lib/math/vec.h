@@ -31,6 +31,7 @@ typedef struct vec_kernels {
     void (*mask)(const vec_mask *m, const float *x, float *y, size_t n);               /* the first n elements of the stream */
     const conv_kernels *conv;                                                          /* these may differ in the last bits */
     const fft_kernels *fft;
+    const gate_kernels *gate;
 } vec_kernels;
 
 /* The table in use. ND_CPU=baseline|avx2|avx512 in the environment at load limits the choice, for tests. */

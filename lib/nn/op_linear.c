@@ -3,7 +3,6 @@
 #include <string.h>
 
 #include "math/gemm.h"
-#include "math/vec.h"
 #include "nn/ops.h"
 
 enum { DIM };
@@ -27,45 +26,12 @@ static void forward(const pass *p, const node *n)
     ndi_gemm_parallel(p->w->threads, false, true, rows, D, N, 1, ndi_x(p, n, 0), N, ndi_w(p, n, 0), N, 1, ndi_y(p, n), D);
 }
 
-enum { PARTS = 8, LONG = 2048, SMALL = 1 << 18 };
-
-/* A small dW of many vectors is summed in parts of the batch: cut into panels, each would go through all of X again. */
-static bool in_parts(const node *n, size_t rows) { return n->shared > 0 && rows >= LONG; }
-
-typedef struct parts {
-    const pass *p;
-    const node *n;
-    size_t rows, N, D, each;
-} parts;
-
-static void grad_part(void *context, size_t task, size_t worker)
-{
-    (void)worker;
-    const parts *s = context;
-    size_t first = task * s->each, count = s->rows - first < s->each ? s->rows - first : s->each;
-    ndi_gemm(true, false, s->D, s->N, count, 1, ndi_dy(s->p, s->n) + first * s->D, s->D, ndi_x(s->p, s->n, 0) + first * s->N, s->N, 0,
-             ndi_shared(s->p) + task * s->D * s->N, s->N);
-}
-
-static void grad_weights(const pass *p, const node *n)
-{
-    size_t N = inputs_of(n), D = n->a[DIM], rows = vectors_of(p, n);
-    float *dw = ndi_dw(p, n, 0);
-    if (!in_parts(n, rows)) {
-        ndi_gemm_parallel(p->w->threads, true, false, D, N, rows, 1, ndi_dy(p, n), D, ndi_x(p, n, 0), N, 1, dw, N);
-        return;
-    }
-    parts s = { p, n, rows, N, D, (rows + PARTS - 1) / PARTS };
-    ndi_pool_run(p->w->threads, PARTS, grad_part, &s);
-    for (size_t i = 0; i < PARTS; i++) ndi_vec->axpy(1, ndi_shared(p) + i * D * N, dw, D * N);
-}
-
 static void backward(const pass *p, const node *n)
 {
     size_t N = inputs_of(n), D = n->a[DIM], rows = vectors_of(p, n);
     const float *dy = ndi_dy(p, n);
     float *dx = ndi_dx(p, n, 0);
-    grad_weights(p, n);
+    ndi_add_outer(p, n, dy, D, ndi_x(p, n, 0), N, rows, ndi_dw(p, n, 0));
     ndi_add_columns(p, dy, rows, D, ndi_dw(p, n, 1));
     if (dx) ndi_gemm_parallel(p->w->threads, false, false, rows, N, D, 1, dy, D, ndi_w(p, n, 0), N, 0, dx, N);
 }
@@ -81,7 +47,7 @@ static int add(graph *g, int x, const char *name, size_t dim, bool rows, size_t 
     n->out = rows ? (shape){ n->x.maps, n->x.rows, dim } : (shape){ dim, 1, 1 };
     n->a[DIM] = dim;
     n->multiply_adds = (uint64_t)ndi_shape_size(n->x) * dim;
-    if (rows && N * dim <= SMALL) n->shared = PARTS * N * dim;
+    if (rows) n->shared = ndi_outer_size(dim, N);
     float bound = 1.0f / sqrtf((float)N);
     ndi_tensor_add(g, n, "weight", true, 0, bound, n_dims, (size_t[]){ dim, N, 1 });
     ndi_tensor_add(g, n, "bias", true, 0, bound, 1, &dim);

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "math/gemm.h"
 #include "math/vec.h"
 
 enum { MAX_CHUNKS = 32, BLOCK = 16384, LINE = 16 /* floats in a cache line */ };
@@ -193,6 +194,37 @@ void ndi_add_columns(const pass *p, const float *x, size_t rows, size_t cols, fl
 {
     columns c = { x, rows, cols, into };
     ndi_pool_run(p->w->threads, (cols + STRIPE - 1) / STRIPE, add_stripe, &c);
+}
+
+enum { PARTS = 8, MANY_ROWS = 2048, SMALL_OUTER = 1 << 18 };
+
+size_t ndi_outer_size(size_t m, size_t width) { return m < SMALL_OUTER && m * width <= SMALL_OUTER ? PARTS * m * width : 0; }
+
+typedef struct outer {
+    const float *a, *b;
+    size_t m, width, rows, each;
+    float *parts;
+} outer;
+
+static void multiply_part(void *context, size_t task, size_t worker)
+{
+    (void)worker;
+    const outer *o = context;
+    size_t first = task * o->each, count = o->rows - first < o->each ? o->rows - first : o->each;
+    ndi_gemm(true, false, o->m, o->width, count, 1, o->a + first * o->m, o->m, o->b + first * o->width, o->width, 0,
+             o->parts + task * o->m * o->width, o->width);
+}
+
+void ndi_add_outer(const pass *p, const node *n, const float *a, size_t m, const float *b, size_t width, size_t rows, float *into)
+{
+    size_t size = m * width;
+    if (rows < MANY_ROWS || n->shared < PARTS * size || ndi_outer_size(m, width) == 0) {
+        ndi_gemm_parallel(p->w->threads, true, false, m, width, rows, 1, a, m, b, width, 1, into, width);
+        return;
+    }
+    outer o = { a, b, m, width, rows, (rows + PARTS - 1) / PARTS, p->w->shared };
+    ndi_pool_run(p->w->threads, PARTS, multiply_part, &o);
+    for (size_t i = 0; i < PARTS; i++) ndi_vec->axpy(1, o.parts + i * size, into, size);
 }
 
 static void add_detour_block(void *context, size_t task, size_t worker)
