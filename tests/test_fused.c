@@ -181,7 +181,7 @@ static void compare_front(const front *f, bool training, float offset)
     rig a, b;
     rig_up(&a, front_end(f, false), f->B, training, 2);
     rig_up(&b, front_end(f, true), f->B, training, 2);
-    assert_string_equal(a.w->nodes[4].op->name, "conv_time_space");
+    assert_string_equal(a.w->nodes[4].op->name, "conv_norm_elu_space");
     assert_string_equal(b.w->nodes[4].op->name, "conv_space");
     for (size_t i = 0; i < a.n_x; i++) a.x[i] = b.x[i] += offset;
     run_backward(&a);

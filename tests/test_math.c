@@ -124,6 +124,26 @@ static void instruction_sets_agree(void **state)
 
 static double at(const float *x, bool t, size_t ld, size_t i, size_t j) { return (double)(t ? x[j * ld + i] : x[i * ld + j]); }
 
+/* The mask against ndi_philox() one by one, where the counter's lower half overflows too. */
+static void masks_follow_the_generator(void **state)
+{
+    (void)state;
+    enum { MOST = 1000 };
+    const vec_mask m = { .seed = 0x123456789abcdefu, .index = (7ull << 48) + 0xffffff80u, .purpose = NDI_RANDOM_DROPOUT, .step = 77, .limit = 1u << 30, .keep = 4.0f / 3 };
+    float *x = random_floats(MOST, 1), y[MOST];
+    for (size_t n = 0; n <= MOST; n += n < 9 ? 1 : 331) {
+        memset(y, 0xff, sizeof y);
+        ndi_vec->mask(&m, x, y, n);
+        for (size_t i = 0; i < n; i++) {
+            uint32_t words[4];
+            ndi_philox(m.seed, m.purpose, m.step, m.index + i / 4, words);
+            assert_true(y[i] == (words[i % 4] < m.limit ? 0 : x[i] * m.keep));
+        }
+        for (size_t i = n; i < MOST; i++) assert_true(isnan(y[i]));
+    }
+    ndi_free(x);
+}
+
 static void gemm_all_small_shapes(void **state)
 {
     (void)state;
@@ -184,6 +204,7 @@ int main(void)
         cmocka_unit_test(elu_and_gelu_error),
         cmocka_unit_test(sums_and_softmax),
         cmocka_unit_test(instruction_sets_agree),
+        cmocka_unit_test(masks_follow_the_generator),
         cmocka_unit_test(gemm_all_small_shapes),
         cmocka_unit_test(gemm_same_bits_for_any_threads),
         cmocka_unit_test(blis_kernels_fit),

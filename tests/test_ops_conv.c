@@ -9,7 +9,7 @@
 #include <cmocka.h>
 
 #include "approx.h"
-#include "nn/ops.h"
+#include "nn/conv1d.h"
 #include "rig.h"
 
 /* y[i][f][h][p] = b[f] + sum_{m,k} w[f][m][k] x[i][m][h][s p + k - l], samples outside the row being 0. */
@@ -52,6 +52,8 @@ static const conv1d convolutions[] = {
     { .maps = 3, .kernel = 17, .stride = 2, .left = 8, .right = 7, .rows_are_maps = true, .no_bias = true },
     { .maps = 8, .kernel = 16, .stride = 3, .groups = 4, .left = 7, .right = 8, .rows_are_maps = true },
     { .maps = 2, .kernel = 2, .stride = 5, .left = 4, .right = 1 },
+    { .maps = 8, .kernel = 16, .groups = 4, .left = 7, .right = 8, .rows_are_maps = true }, /* depthwise */
+    { .maps = 4, .kernel = 3, .groups = 4, .left = 5, .right = 1, .rows_are_maps = true, .no_bias = true },
 };
 
 static void conv1d_is_its_formula(void **state)
@@ -61,6 +63,35 @@ static void conv1d_is_its_formula(void **state)
     for (size_t i = 0; i < COUNT(sizes); i++)
         for (size_t k = 0; k < COUNT(convolutions); k++)
             if (convolutions[k].left + sizes[i].samples + convolutions[k].right >= convolutions[k].kernel) check_conv1d(sizes[i], convolutions[k]);
+}
+
+/* Where there are enough maps, filters and taps, spectra do it: tiles that fit and that do not, more columns than are transformed together, strides. */
+static const struct {
+    shape x;
+    conv1d c;
+    bool spectral;
+} large[] = {
+    { { 24, 1, 200 }, { .maps = 40, .kernel = 17, .left = 8, .right = 8, .rows_are_maps = true, .no_bias = true }, true },
+    { { 24, 3, 97 }, { .maps = 33, .kernel = 25, .left = 3, .right = 40 }, true },
+    { { 8, 8, 40 }, { .maps = 60, .kernel = 10, .rows_are_maps = true }, true },
+    { { 40, 1, 130 }, { .maps = 72, .kernel = 17, .stride = 2, .left = 8, .right = 8, .rows_are_maps = true }, true },
+    { { 40, 2, 131 }, { .maps = 90, .kernel = 31, .stride = 3, .left = 40, .no_bias = true }, true },
+    { { 40, 1, 100 }, { .maps = 72, .kernel = 1 }, false },
+    { { 40, 1, 100 }, { .maps = 72, .kernel = 70 }, false },
+    { { 40, 1, 100 }, { .maps = 40, .kernel = 17, .groups = 2 }, false },
+};
+
+static void spectra_give_the_same(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < COUNT(large); i++) {
+        graph *g = start(large[i].x.maps, large[i].x.rows, large[i].x.samples);
+        ndi_conv1d(g, 0, "conv", large[i].c);
+        if ((g->nodes[1].op == &ndi_conv1d_spectral.op) != large[i].spectral) fail_msg("case %zu", i);
+        if (large[i].spectral) check_gradients(g, 5, true);
+        if (!large[i].spectral) ndi_graph_free(g);
+        check_conv1d(large[i].x, large[i].c);
+    }
 }
 
 static void gradients_of_conv1d(void **state)
@@ -99,6 +130,91 @@ static void conv_space_sees_its_group_only(void **state)
         g = start(M, H, T);
         ndi_conv_space_grouped(g, 0, "conv", F, groups);
         check_gradients(g, 5, true);
+    }
+}
+
+enum { FUSED_FILTERS = 3, FUSED_DEPTH = 2 };
+
+static graph *fused_graph(size_t rows, size_t samples, size_t kernel)
+{
+    graph *g = start(1, rows, samples);
+    ndi_conv_norm_space(g, 0, "net", (conv_norm_space_names){ "a", "b", "c" }, FUSED_FILTERS, kernel, FUSED_DEPTH);
+    return g;
+}
+
+/* The same of three layers. */
+static graph *unfused_graph(size_t rows, size_t samples, size_t kernel)
+{
+    graph *g = start(1, rows, samples);
+    size_t left = (kernel - 1) / 2;
+    int x = ndi_conv1d(g, 0, "net.a", (conv1d){ .maps = FUSED_FILTERS, .kernel = kernel, .left = left, .right = kernel - 1 - left });
+    ndi_conv_space_grouped(g, ndi_batch_norm(g, x, "net.b"), "net.c", FUSED_FILTERS * FUSED_DEPTH, FUSED_FILTERS);
+    return g;
+}
+
+/* Output, running statistics and all gradients of two graphs with the same tensors, but for those of the tensors whose bit is set in `idle`, which are 0 up to rounding. */
+static void check_same_results(graph *a, graph *b, bool training, unsigned idle, float offset)
+{
+    rig r, s;
+    rig_up(&r, a, 9, training, 2);
+    rig_up(&s, b, 9, training, 1);
+    assert_int_equal(a->n_tensors, b->n_tensors);
+    for (size_t i = 0; i < r.n_x; i++) r.x[i] = s.x[i] += offset;
+    run_backward(&r);
+    run_backward(&s);
+    assert_true(nd_test_relative_error(ndi_output(&r.p), ndi_output(&s.p), r.n_out) < 5e-6);
+    assert_true(nd_test_relative_error(r.new_state, s.new_state, a->n_state) < 2e-6);
+    assert_true(nd_test_relative_error(ndi_input_grad(&r.p), ndi_input_grad(&s.p), r.n_x) < 2e-6);
+    for (int i = 0; i < a->n_tensors; i++) {
+        const tensor *t = &a->tensors[i];
+        assert_string_equal(t->name, b->tensors[i].name);
+        assert_true(t->at == b->tensors[i].at && t->n == b->tensors[i].n && t->bound == b->tensors[i].bound);
+        if (!t->trainable || idle >> i & 1) continue;
+        if (!(nd_test_relative_error(r.grads + t->at, s.grads + t->at, t->n) < 2e-6)) fail_msg("%s differs", t->name);
+    }
+    tear_down(&r);
+    tear_down(&s);
+}
+
+static void fused_is_its_three_layers(void **state)
+{
+    (void)state;
+    const size_t sizes[][3] = {
+        { 5, 40, 8 }, { 1, 9, 9 }, { 7, 64, 1 }, { 3, 130, 65 }, { 4, 5, 16 }, { 2, 1, 4 }, { 6, 70, 33 }
+    }; /* rows, samples, kernel */
+    for (size_t i = 0; i < COUNT(sizes); i++)
+        for (int training = 0; training < 2; training++)
+            check_same_results(fused_graph(sizes[i][0], sizes[i][1], sizes[i][2]), unfused_graph(sizes[i][0], sizes[i][1], sizes[i][2]), training,
+                               training ? 2 + (sizes[i][1] == 1 || sizes[i][2] == 1) : 0,
+                               0.25f); /* the bias before the normalisation; weights that only scale */
+    check_gradients(fused_graph(3, 20, 6), 5, true);
+    check_gradients(fused_graph(3, 20, 6), 5, false);
+}
+
+static graph *composed_graph(size_t rows, size_t samples, size_t maps, size_t kernel)
+{
+    graph *g = start(1, rows, samples);
+    ndi_conv_time_space(g, 0, "net", (conv_time_space_names){ "a", "b" }, maps, kernel);
+    return g;
+}
+
+static graph *two_convolutions(size_t rows, size_t samples, size_t maps, size_t kernel)
+{
+    graph *g = start(1, rows, samples);
+    ndi_conv_space(g, ndi_conv_time(g, 0, "net.a", maps, kernel, 1, 1), "net.b", maps);
+    return g;
+}
+
+static void composed_is_its_two_layers(void **state)
+{
+    (void)state;
+    const size_t sizes[][4] = {
+        { 3, 20, 4, 5 }, { 1, 9, 2, 9 }, { 30, 130, 24, 12 }, { 1, 30, 3, 4 }
+    }; /* rows, samples, maps, kernel; the third by spectra */
+    for (size_t i = 0; i < COUNT(sizes); i++) {
+        const size_t *s = sizes[i];
+        check_same_results(composed_graph(s[0], s[1], s[2], s[3]), two_convolutions(s[0], s[1], s[2], s[3]), true, 0, 0.5f);
+        check_gradients(composed_graph(s[0], s[1], s[2], s[3]), 5, true);
     }
 }
 
@@ -213,18 +329,38 @@ static graph *everything(void)
     return g;
 }
 
+static graph *fused_everything(void)
+{
+    graph *g = fused_graph(7, 60, 11);
+    ndi_conv1d(g, g->n_nodes - 1, "d", (conv1d){ .maps = 6, .kernel = 5, .groups = 6, .left = 2 });
+    return g;
+}
+
+static graph *spectral_everything(void)
+{
+    graph *g = start(20, 1, 120);
+    int x = ndi_conv1d(g, 0, "a", (conv1d){ .maps = 40, .kernel = 17, .left = 8, .right = 8 });
+    ndi_conv1d(g, x, "b", (conv1d){ .maps = 48, .kernel = 17, .stride = 2, .left = 8, .right = 8 });
+    return g;
+}
+
 static void same_bits_for_any_threads(void **state)
 {
     (void)state;
     check_same_bits(everything);
+    check_same_bits(fused_everything);
+    check_same_bits(spectral_everything);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(conv1d_is_its_formula),
+        cmocka_unit_test(spectra_give_the_same),
         cmocka_unit_test(gradients_of_conv1d),
         cmocka_unit_test(conv_space_sees_its_group_only),
+        cmocka_unit_test(fused_is_its_three_layers),
+        cmocka_unit_test(composed_is_its_two_layers),
         cmocka_unit_test(pools),
         cmocka_unit_test(gradients_of_mean_pool),
         cmocka_unit_test(gradients_go_where_the_largest_was),

@@ -27,9 +27,8 @@ static void build(graph *g, const spec *s, int x)
     size_t filters = ndi_get_size(s, "filters"), spatial = filters * ndi_get_size(s, "depth");
     size_t width = ndi_get_size(s, "pool"), width2 = ndi_get_size(s, "pool2");
     double dropout = ndi_get(s, "dropout");
-    x = ndi_conv1d(g, x, "brain_backbone.model.conv1", same(filters, ndi_get_size(s, "kernel"), 1));
-    x = ndi_batch_norm(g, x, "brain_backbone.model.bn1");
-    x = ndi_conv_space_grouped(g, x, "brain_backbone.model.conv2", spatial, filters);
+    x = ndi_conv_norm_space(g, x, "brain_backbone.model", (conv_norm_space_names){ "conv1", "bn1", "conv2" }, filters, ndi_get_size(s, "kernel"),
+                            ndi_get_size(s, "depth"));
     x = ndi_elu(g, ndi_batch_norm(g, x, "brain_backbone.model.bn2"));
     x = ndi_dropout(g, ndi_mean_pool(g, x, "brain_backbone.model.pool1", width, width), dropout);
     x = ndi_conv1d(g, x, "brain_backbone.model.conv3", same(spatial, ndi_get_size(s, "kernel2"), spatial));

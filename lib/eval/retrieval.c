@@ -22,9 +22,9 @@
 #include "math/vec.h"
 
 enum {
-    ROWS = 192,           /* queries at once */
+    ROWS = 768,           /* queries at once: a panel of candidates is packed for all of them */
     COLUMNS = 4096,       /* candidates at once */
-    PANEL = 192,          /* of them per task */
+    PANEL = 512,          /* of them per task: the queries are packed for each panel */
     PANEL_FOR_FEW = 1024, /* the same for few queries */
     STRIP = 128,          /* candidates passed over together when none is good enough */
     FEW = 8,              /* fewer queries are not worth a matrix product */

@@ -5,6 +5,16 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
+
+#include "math/conv_kernels.h"
+
+/* Dropout: element i of a stream is dropped where word i % 4 of ndi_philox(seed, purpose, step, index + i / 4) is below `limit`, otherwise multiplied by `keep`. */
+typedef struct vec_mask {
+    uint64_t seed, index;
+    uint32_t purpose, step, limit;
+    float keep;
+} vec_mask;
 
 enum { NDI_LANES = 8 };
 
@@ -24,6 +34,10 @@ typedef struct vec_kernels {
     void (*fft_one)(double *x, size_t n, size_t half, size_t m, const double *roots);
     void (*fft_two)(double *x, size_t n, size_t half, size_t m, const double *roots);
     float (*exp_sum)(const float *x, float shift, float *y, size_t n);                 /* y = exp(x - shift), returns the sum */
+    void (*mask)(const vec_mask *m, const float *x, float *y, size_t n);               /* the first n elements of the stream */
+    const conv_kernels *conv;                                                          /* these may differ in the last bits */
+    const fft_kernels *fft;
+    const gate_kernels *gate;
 } vec_kernels;
 
 /* The table in use. ND_CPU=baseline|avx2|avx512 in the environment at load limits the choice, for tests. */

@@ -11,7 +11,7 @@ typedef struct rule {
 } rule;
 
 static const rule rules[] = {
-    { { "conv_time", "batch_norm", "elu", "conv_space" }, ndi_fuse_conv_time_space },
+    { { "conv_time", "batch_norm", "elu", "conv_space" }, ndi_fuse_conv_norm_elu_space },
 };
 
 static void nothing(const pass *p, const node *n)

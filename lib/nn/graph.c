@@ -121,6 +121,14 @@ void ndi_tensor_add(graph *g, node *n, const char *suffix, bool trainable, float
     n->n_tensors++;
 }
 
+void ndi_tensor_of_layer(graph *g, node *n, const char *layer, const char *what, bool trainable, float start, float bound, size_t n_dims,
+                         const size_t *dims)
+{
+    char suffix[64];
+    ndi_format(suffix, sizeof suffix, "%s.%s", layer, what);
+    ndi_tensor_add(g, n, suffix, trainable, start, bound, n_dims, dims);
+}
+
 void ndi_tensor_normal(graph *g, float mean, float sd)
 {
     if (g->status != ND_OK) return;

@@ -46,13 +46,14 @@ struct node {
     char name[96];              /* of the layer, prefix of its tensors' names */
     int index, in[NDI_MAX_INPUTS], n_in;
     shape x, out;               /* of the first input; of the result */
-    size_t a[4];                /* the op's whole-number attributes */
+    size_t a[5];                /* the op's whole-number attributes */
     float r, scale;             /* its real ones */
     int first_tensor, n_tensors;
     uint64_t multiply_adds;     /* forward, one trial */
     size_t saved;               /* floats kept from forward for backward, per batch */
     size_t saved_each;          /* the same, per trial */
     size_t scratch;             /* floats per worker */
+    size_t shared, shared_each; /* floats for all workers together, per batch and per trial; other nodes use them too */
     size_t partial;             /* floats per chunk of trials, for sums over the batch */
     bool in_place;              /* y and dx may stand where x and dy stood */
     bool grad_in_place;         /* only dx may stand where dy stood */
@@ -78,6 +79,7 @@ void ndi_graph_free(graph *g);
 node *ndi_node_add(graph *g, const op *kind, const char *name, int x);
 int ndi_node_done(graph *g, node *n);
 void ndi_tensor_add(graph *g, node *n, const char *suffix, bool trainable, float start, float bound, size_t n_dims, const size_t *shape);
+void ndi_tensor_of_layer(graph *g, node *n, const char *layer, const char *what, bool trainable, float start, float bound, size_t n_dims, const size_t *dims); /* of a node of several layers: "layer.what" */
 void ndi_tensor_normal(graph *g, float mean, float sd); /* the tensor added last starts from N(mean, sd^2) */
 void ndi_tensor_uniform(graph *g, float bound);         /* from U(-bound, bound) */
 int ndi_graph_fail(graph *g, const node *n, const char *format, ...) __attribute__((format(printf, 3, 4))); /* "encoder: layer (op): …"; returns -1 */
@@ -98,7 +100,7 @@ typedef struct workspace {
     float *block;
     float **y, **dy;            /* per node; shared where in place */
     float **saved;              /* per node */
-    float *scratch, *partial, *detour;
+    float *scratch, *shared, *partial, *detour;
     size_t scratch_stride, partial_stride, detour_stride;
 } workspace;
 
@@ -142,6 +144,7 @@ const float *ndi_state(const pass *p, const node *n, int tensor);
 float *ndi_new_state(const pass *p, const node *n, int tensor);
 float *ndi_saved(const pass *p, const node *n);
 float *ndi_scratch(const pass *p, size_t worker);
+float *ndi_shared(const pass *p);
 float *ndi_partial(const pass *p, size_t chunk);
 
 /* Trials in chunks whose number depends on B alone: fn(p, n, first, count, chunk, worker) on the pool. */
@@ -154,6 +157,11 @@ void ndi_add_partials(const pass *p, size_t at, size_t n, float *into);
 
 /* into[c] += sum over the rows of x (rows x cols), in double. */
 void ndi_add_columns(const pass *p, const float *x, size_t rows, size_t cols, float *into);
+
+/* into (m x width) += a' b of a (rows x m) and b (rows x width). A node that plans ndi_outer_size() shared floats has a small one of many rows summed in parts of them: in panels of `into`, each
+ * would go through all of b again. */
+void ndi_add_outer(const pass *p, const node *n, const float *a, size_t m, const float *b, size_t width, size_t rows, float *into);
+size_t ndi_outer_size(size_t m, size_t width);
 
 /* Elements of the whole batch in blocks of fixed size: fn(p, n, first, count). */
 typedef void (*block_fn)(const pass *p, const node *n, size_t first, size_t count);

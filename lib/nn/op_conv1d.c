@@ -1,35 +1,18 @@
-/* Convolution along the samples of each row: x (g M x H x T) -> y (g F x H x P), w (g F, M, K), b (g F), in g groups that see nothing of each other:
- * y[f][h][p] = b[f] + sum_{m,k} w[f][m][k] x[m][h][s p + k - l], s the stride, with l zeros before the row and as many behind it as asked for.
- *
- * A line is one row of one trial, in all maps. Several short lines are computed together, so that the product of w with their windows, an M K x (lines P) matrix, pays for packing w. */
+/* Convolution along the samples of each row, of any kind (the formula stands in conv1d.h): the product of w with the windows of x. Several short lines are computed together, so that the
+ * product with their windows, an M K x (lines P) matrix, pays for packing w. */
 #include <math.h>
 #include <string.h>
 
 #include "math/gemm.h"
 #include "math/vec.h"
-#include "nn/ops.h"
+#include "nn/conv1d.h"
 
-enum { KERNEL, STRIDE, LEFT, GROUPS };
-enum { WEIGHT, BIAS };
 enum { COLUMNS = 256 }; /* aimed at, of the windows */
 
-typedef struct sizes {
-    size_t g, M, H, T, F, P, K, W; /* W = M K weights of a filter */
-    size_t stride, left;
-} sizes;
-
-static sizes sizes_of(const node *n)
-{
-    size_t g = n->a[GROUPS], H = n->out.rows, M = n->x.maps * n->x.rows / H / g;
-    return (sizes){ g, M, H, n->x.samples, n->out.maps / g, n->out.samples, n->a[KERNEL], M * n->a[KERNEL], n->a[STRIDE], n->a[LEFT] };
-}
+typedef conv1d_sizes sizes;
 
 static size_t lines_at_a_time(size_t P) { return P < COLUMNS ? COLUMNS / P : 1; }
 static size_t fewer(size_t a, size_t b) { return a < b ? a : b; }
-
-/* The samples of map m (of all maps) in a line; and of a filter. */
-static size_t input_at(const sizes *s, size_t line, size_t m) { return ((line / s->H * s->g * s->M + m) * s->H + line % s->H) * s->T; }
-static size_t output_at(const sizes *s, size_t line, size_t f) { return ((line / s->H * s->g * s->F + f) * s->H + line % s->H) * s->P; }
 
 /* The outputs [begin, end) whose k-th sample, number s p + k - l, exists. */
 typedef struct span {
@@ -68,35 +51,35 @@ static void gather_windows(const sizes *s, const float *x, size_t first, size_t 
 {
     for (size_t m = 0; m < s->M; m++)
         for (size_t k = 0; k < s->K; k++)
-            for (size_t l = 0; l < lines; l++, windows += s->P) read_window(s, k, x + input_at(s, first + l, group * s->M + m), windows);
+            for (size_t l = 0; l < lines; l++, windows += s->P) read_window(s, k, x + ndi_conv1d_input(s, first + l, group * s->M + m), windows);
 }
 
 static void scatter_windows(const sizes *s, const float *windows, size_t first, size_t lines, size_t group, float *dx)
 {
     for (size_t m = 0; m < s->M; m++)
         for (size_t k = 0; k < s->K; k++)
-            for (size_t l = 0; l < lines; l++, windows += s->P) add_window(s, k, windows, dx + input_at(s, first + l, group * s->M + m));
+            for (size_t l = 0; l < lines; l++, windows += s->P) add_window(s, k, windows, dx + ndi_conv1d_input(s, first + l, group * s->M + m));
 }
 
 /* out[f][line P + p] of a group. */
 static void gather_outputs(const sizes *s, const float *y, size_t first, size_t lines, size_t group, float *out)
 {
     for (size_t f = 0; f < s->F; f++)
-        for (size_t l = 0; l < lines; l++, out += s->P) memcpy(out, y + output_at(s, first + l, group * s->F + f), s->P * sizeof *out);
+        for (size_t l = 0; l < lines; l++, out += s->P) memcpy(out, y + ndi_conv1d_output(s, first + l, group * s->F + f), s->P * sizeof *out);
 }
 
 /* The same to its place, plus the bias unless NULL. */
 static void scatter_outputs(const sizes *s, const float *out, size_t first, size_t lines, size_t group, const float *b, float *y)
 {
     for (size_t f = group * s->F; f < (group + 1) * s->F; f++)
-        for (size_t l = 0; l < lines; l++, out += s->P) ndi_vec->scale_shift(1, b ? b[f] : 0, out, y + output_at(s, first + l, f), s->P);
+        for (size_t l = 0; l < lines; l++, out += s->P) ndi_vec->scale_shift(1, b ? b[f] : 0, out, y + ndi_conv1d_output(s, first + l, f), s->P);
 }
 
 static void forward_chunk(const pass *p, const node *n, size_t first, size_t count, size_t chunk, size_t worker)
 {
     (void)chunk;
-    sizes s = sizes_of(n);
-    const float *w = ndi_w(p, n, WEIGHT), *b = n->n_tensors > BIAS ? ndi_w(p, n, BIAS) : NULL;
+    sizes s = ndi_conv1d_sizes(n);
+    const float *w = ndi_conv1d_w(p, n), *b = ndi_conv1d_b(p, n);
     size_t each = lines_at_a_time(s.P), last = (first + count) * s.H;
     float *windows = ndi_scratch(p, worker), *out = windows + s.W * each * s.P;
     for (size_t line = first * s.H; line < last; line += each) {
@@ -113,7 +96,7 @@ static void forward(const pass *p, const node *n) { ndi_for_chunks(p, n, forward
 
 static void backward_chunk(const pass *p, const node *n, size_t first, size_t count, size_t chunk, size_t worker)
 {
-    sizes s = sizes_of(n);
+    sizes s = ndi_conv1d_sizes(n);
     size_t each = lines_at_a_time(s.P), last = (first + count) * s.H, weights = s.g * s.F * s.W, trial = ndi_shape_size(n->x);
     float *windows = ndi_scratch(p, worker), *dy = windows + s.W * each * s.P, *dw = ndi_partial(p, chunk), *db = dw + weights, *dx = ndi_dx(p, n, 0);
     memset(dw, 0, n->partial * sizeof *dw);
@@ -126,7 +109,7 @@ static void backward_chunk(const pass *p, const node *n, size_t first, size_t co
             for (size_t f = 0; f < s.F; f++) db[j * s.F + f] += ndi_vec->sum(dy + f * columns, columns);
             ndi_gemm(false, true, s.F, s.W, columns, 1, dy, columns, windows, columns, 1, dw + j * s.F * s.W, s.W);
             if (!dx) continue;
-            ndi_gemm(true, false, s.W, columns, s.F, 1, ndi_w(p, n, WEIGHT) + j * s.F * s.W, s.W, dy, columns, 0, windows, columns);
+            ndi_gemm(true, false, s.W, columns, s.F, 1, ndi_conv1d_w(p, n) + j * s.F * s.W, s.W, dy, columns, 0, windows, columns);
             scatter_windows(&s, windows, line, lines, j, dx);
         }
     }
@@ -134,14 +117,36 @@ static void backward_chunk(const pass *p, const node *n, size_t first, size_t co
 
 static void backward(const pass *p, const node *n)
 {
-    sizes s = sizes_of(n);
+    sizes s = ndi_conv1d_sizes(n);
     size_t weights = s.g * s.F * s.W;
     ndi_for_chunks(p, n, backward_chunk);
-    ndi_add_partials(p, 0, weights, ndi_dw(p, n, WEIGHT));
-    if (n->n_tensors > BIAS) ndi_add_partials(p, weights, s.g * s.F, ndi_dw(p, n, BIAS));
+    ndi_add_partials(p, 0, weights, ndi_conv1d_dw(p, n));
+    if (ndi_conv1d_db(p, n)) ndi_add_partials(p, weights, s.g * s.F, ndi_conv1d_db(p, n));
 }
 
-static const op conv1d_op = { "conv1d", forward, backward };
+static bool serves_all(const node *n)
+{
+    (void)n;
+    return true;
+}
+
+static void plan(node *n)
+{
+    sizes s = ndi_conv1d_sizes(n);
+    n->multiply_adds = (uint64_t)s.g * s.F * s.W * s.H * s.P;
+    n->scratch = (s.W + s.F) * lines_at_a_time(s.P) * s.P; /* windows; outputs */
+    n->partial = s.g * s.F * (s.W + 1);
+}
+
+const conv1d_kind ndi_conv1d_windows = { { "conv1d", forward, backward }, serves_all, plan };
+
+const conv1d_kind *ndi_conv1d_kind(const node *n)
+{
+    static const conv1d_kind *const kinds[] = { &ndi_conv1d_depthwise, &ndi_conv1d_spectral };
+    for (size_t i = 0; i < COUNT(kinds); i++)
+        if (kinds[i]->serves(n)) return kinds[i];
+    return &ndi_conv1d_windows;
+}
 
 static void add_tensors(graph *g, node *n, const conv1d *c, size_t M)
 {
@@ -155,7 +160,7 @@ static void add_tensors(graph *g, node *n, const conv1d *c, size_t M)
 
 int ndi_conv1d(graph *g, int x, const char *name, conv1d c)
 {
-    node *n = ndi_node_add(g, &conv1d_op, name, x);
+    node *n = ndi_node_add(g, &ndi_conv1d_windows.op, name, x);
     if (!n) return -1;
     if (c.groups == 0) c.groups = 1;
     if (c.stride == 0) c.stride = 1;
@@ -164,17 +169,15 @@ int ndi_conv1d(graph *g, int x, const char *name, conv1d c)
         return ndi_graph_fail(g, n, "%zu groups do not divide %zu maps and %zu filters", c.groups, maps, c.maps);
     if (T < c.kernel) return ndi_graph_fail(g, n, "kernel of %zu samples is longer than the input, with zeros %zu", c.kernel, T);
     n->out = (shape){ c.maps, H, (T - c.kernel) / c.stride + 1 };
-    n->a[KERNEL] = c.kernel;
-    n->a[STRIDE] = c.stride;
-    n->a[LEFT] = c.left;
-    n->a[GROUPS] = c.groups;
+    n->a[CONV1D_KERNEL] = c.kernel;
+    n->a[CONV1D_STRIDE] = c.stride;
+    n->a[CONV1D_LEFT] = c.left;
+    n->a[CONV1D_GROUPS] = c.groups;
     if (c.samples && c.samples != n->out.samples)
         return ndi_graph_fail(g, n, "a stride of %zu gives %zu x %zu x %zu, asked for are %zu samples", c.stride, c.maps, H, n->out.samples,
                               c.samples);
-    size_t M = maps / c.groups, columns = lines_at_a_time(n->out.samples) * n->out.samples;
-    n->multiply_adds = (uint64_t)c.maps * M * c.kernel * H * n->out.samples;
-    n->scratch = (M * c.kernel + c.maps / c.groups) * columns; /* windows; outputs */
-    n->partial = c.maps * M * c.kernel + c.maps;
-    add_tensors(g, n, &c, M);
+    n->op = &ndi_conv1d_kind(n)->op;
+    ndi_conv1d_kind(n)->plan(n);
+    add_tensors(g, n, &c, maps / c.groups);
     return ndi_node_done(g, n);
 }

@@ -3,20 +3,28 @@
 #include <string.h>
 
 #include "base/random.h"
+#include "math/vec.h"
 #include "nn/ops.h"
 
 void ndi_mask(const pass *p, const node *n, size_t first, size_t count, const float *from, float *to)
 {
-    uint32_t limit = (uint32_t)((double)n->r * 4294967296.0), words[4] = { 0 };
-    float keep = 1.0f / (1.0f - n->r);
-    for (size_t i = 0; i < count; i++) {
-        size_t element = first + i;
-        if (i == 0 || element % 4 == 0) ndi_philox(p->seed, NDI_RANDOM_DROPOUT, p->step, (uint64_t)n->index << 48 | element / 4, words);
-        to[i] = words[element % 4] < limit ? 0.0f : from[i] * keep;
+    vec_mask m = { p->seed, (uint64_t)n->index << 48 | first / 4,    NDI_RANDOM_DROPOUT,
+                   p->step, (uint32_t)((double)n->r * 4294967296.0), 1.0f / (1.0f - n->r) };
+    size_t before = first % 4, head = before == 0 ? 0 : 4 - before < count ? 4 - before : count;
+    if (head > 0) { /* the rest of the counter that the elements before `first` began */
+        float four[4] = { 0 };
+        memcpy(four + before, from, head * sizeof *four);
+        ndi_vec->mask(&m, four, four, before + head);
+        memcpy(to, four + before, head * sizeof *four);
+        m.index++;
     }
+    ndi_vec->mask(&m, from + head, to + head, count - head);
 }
 
-static void forward_block(const pass *p, const node *n, size_t first, size_t count) { ndi_mask(p, n, first, count, ndi_x(p, n, 0) + first, ndi_y(p, n) + first); }
+static void forward_block(const pass *p, const node *n, size_t first, size_t count)
+{
+    ndi_mask(p, n, first, count, ndi_x(p, n, 0) + first, ndi_y(p, n) + first);
+}
 
 static void forward(const pass *p, const node *n)
 {
@@ -27,7 +35,10 @@ static void forward(const pass *p, const node *n)
         memcpy(ndi_y(p, n), ndi_x(p, n, 0), size * sizeof(float));
 }
 
-static void backward_block(const pass *p, const node *n, size_t first, size_t count) { ndi_mask(p, n, first, count, ndi_dy(p, n) + first, ndi_dx(p, n, 0) + first); }
+static void backward_block(const pass *p, const node *n, size_t first, size_t count)
+{
+    ndi_mask(p, n, first, count, ndi_dy(p, n) + first, ndi_dx(p, n, 0) + first);
+}
 
 static void backward(const pass *p, const node *n)
 {

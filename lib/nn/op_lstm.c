@@ -13,7 +13,7 @@
 #include "nn/ops.h"
 
 enum { W_IH, W_HH, B_IH, B_HH };
-enum { GROUP = 16 /* trials: fewer leave the products too thin, more leave threads idle */ };
+enum { GROUP = 24 /* trials: fewer leave the products too thin, more leave threads idle */ };
 
 /* The pass as a group of trials sees it: `n` trials from `first` on, rows of T steps. */
 typedef struct steps {
@@ -31,45 +31,35 @@ static steps steps_of(const pass *p, const node *n)
     return (steps){ p, n, T, H, ndi_w(p, n, W_HH), saved, saved + 4 * cells, saved + 5 * cells };
 }
 
-static void sigmoid(float *x, size_t n)
-{
-    ndi_vec->scale_shift(-1, 0, x, x, n);
-    ndi_vec->exp(x, x, n);
-    for (size_t k = 0; k < n; k++) x[k] = 1 / (1 + x[k]);
-}
-
-/* tanh(x) = 2 sigmoid(2x) - 1 */
-static void tangent(const float *x, float *y, size_t n)
-{
-    ndi_vec->scale_shift(-2, 0, x, y, n);
-    ndi_vec->exp(y, y, n);
-    for (size_t k = 0; k < n; k++) y[k] = 2 / (1 + y[k]) - 1;
-}
-
-/* One trial, one step, `at` among all of them; the gates hold their sums. */
-static void cell(const steps *s, size_t at, const float *c_before)
+/* One trial, one step, `at` among all of them; the gates hold their sums. The first step of a trial follows on zeros. */
+static void cell(const steps *s, size_t at, const float *zeros)
 {
     size_t H = s->H;
-    float *gates = s->gates + at * 4 * H, *c = s->c + at * H, *tanh_c = s->tanh_c + at * H, *h = ndi_y(s->p, s->n) + at * H;
-    const float *i = gates, *f = i + H, *g = f + H, *o = g + H;
-    sigmoid(gates, 2 * H);
-    tangent(g, gates + 2 * H, H);
-    sigmoid(gates + 3 * H, H);
-    for (size_t k = 0; k < H; k++) c[k] = i[k] * g[k] + (c_before ? f[k] * c_before[k] : 0);
-    tangent(c, tanh_c, H);
-    for (size_t k = 0; k < H; k++) h[k] = o[k] * tanh_c[k];
+    const float *c_before = at % s->T > 0 ? s->c + (at - 1) * H : zeros;
+    ndi_vec->gate->lstm_forward(s->gates + at * 4 * H, H, c_before, s->c + at * H, s->tanh_c + at * H, ndi_y(s->p, s->n) + at * H);
+}
+
+/* w_hh as the kernel wants it: turned on the way up, where h meets every row of it. */
+static void pack(const steps *s, bool turned)
+{
+    size_t H = s->H, rows = turned ? H : 4 * H, cols = turned ? 4 * H : H;
+    float *to = ndi_shared(s->p);
+    for (size_t first = 0; first < cols; first += NDI_TILE)
+        for (size_t k = 0; k < rows; k++)
+            for (size_t j = first; j < first + NDI_TILE; j++) *to++ = j >= cols ? 0 : turned ? s->w_hh[j * H + k] : s->w_hh[k * H + j];
 }
 
 static void forward_group(void *context, size_t task, size_t worker)
 {
-    (void)worker;
     const steps *s = context;
     size_t T = s->T, H = s->H, first = task * GROUP, count = s->p->B - first < GROUP ? s->p->B - first : GROUP;
+    float *zeros = ndi_scratch(s->p, worker);
+    memset(zeros, 0, H * sizeof *zeros);
     for (size_t t = 0; t < T; t++) {
         size_t at = first * T + t;
         if (t > 0)
-            ndi_gemm(false, true, count, 4 * H, H, 1, ndi_y(s->p, s->n) + (at - 1) * H, T * H, s->w_hh, H, 1, s->gates + at * 4 * H, T * 4 * H);
-        for (size_t i = first; i < first + count; i++) cell(s, i * T + t, t > 0 ? s->c + (i * T + t - 1) * H : NULL);
+            ndi_vec->gate->multiply(count, 4 * H, H, ndi_y(s->p, s->n) + (at - 1) * H, T * H, ndi_shared(s->p), s->gates + at * 4 * H, T * 4 * H);
+        for (size_t i = first; i < first + count; i++) cell(s, i * T + t, zeros);
     }
 }
 
@@ -95,38 +85,24 @@ static void forward(const pass *p, const node *n)
     size_t C = n->x.samples, width = 4 * s.H;
     ndi_for_chunks(p, n, bias_chunk);
     ndi_gemm_parallel(p->w->threads, false, true, p->B * s.T, width, C, 1, ndi_x(p, n, 0), C, ndi_w(p, n, W_IH), C, 1, s.gates, width);
+    pack(&s, true);
     run_groups(&s, forward_group);
-}
-
-/* From dh and dc, the gradients of a step's result, to those of its gates' sums (in place of the gates) and dc of the step before. */
-static void cell_backward(const steps *s, size_t at, const float *c_before, const float *dh, float *dc)
-{
-    size_t H = s->H;
-    float *i = s->gates + at * 4 * H, *f = i + H, *g = f + H, *o = g + H;
-    const float *tanh_c = s->tanh_c + at * H, *dy = ndi_dy(s->p, s->n) + at * H;
-    for (size_t k = 0; k < H; k++) {
-        float d = dh[k] + dy[k], e = dc[k] + d * o[k] * (1 - tanh_c[k] * tanh_c[k]), before = c_before ? c_before[k] : 0;
-        dc[k] = e * f[k];
-        o[k] = d * tanh_c[k] * o[k] * (1 - o[k]);
-        f[k] = e * before * f[k] * (1 - f[k]);
-        float gate = i[k];
-        i[k] = e * g[k] * gate * (1 - gate);
-        g[k] = e * gate * (1 - g[k] * g[k]);
-    }
 }
 
 static void backward_group(void *context, size_t task, size_t worker)
 {
     const steps *s = context;
     size_t T = s->T, H = s->H, first = task * GROUP, count = s->p->B - first < GROUP ? s->p->B - first : GROUP;
-    float *dh = ndi_scratch(s->p, worker), *dc = dh + GROUP * H;
-    memset(dh, 0, 2 * GROUP * H * sizeof *dh);
+    float *zeros = ndi_scratch(s->p, worker), *dh = zeros + H, *dc = dh + GROUP * H;
+    memset(zeros, 0, (1 + 2 * GROUP) * H * sizeof *zeros);
     for (size_t t = T; t-- > 0;) {
         for (size_t i = 0; i < count; i++) {
             size_t at = (first + i) * T + t;
-            cell_backward(s, at, t > 0 ? s->c + (at - 1) * H : NULL, dh + i * H, dc + i * H);
+            ndi_vec->gate->lstm_backward(s->gates + at * 4 * H, H, t > 0 ? s->c + (at - 1) * H : zeros, s->tanh_c + at * H, dh + i * H,
+                                         ndi_dy(s->p, s->n) + at * H, dc + i * H);
         }
-        if (t > 0) ndi_gemm(false, false, count, H, 4 * H, 1, s->gates + (first * T + t) * 4 * H, T * 4 * H, s->w_hh, H, 0, dh, H);
+        memset(dh, 0, GROUP * H * sizeof *dh);
+        if (t > 0) ndi_vec->gate->multiply(count, H, 4 * H, s->gates + (first * T + t) * 4 * H, T * 4 * H, ndi_shared(s->p), dh, H);
     }
 }
 
@@ -136,8 +112,7 @@ static void grad_recurrent(const steps *s)
 {
     size_t width = 4 * s->H, rows = s->p->B * s->T;
     for (size_t i = 0; i < s->p->B; i++) memset(s->gates + i * s->T * width, 0, width * sizeof *s->gates);
-    ndi_gemm_parallel(s->p->w->threads, true, false, width, s->H, rows - 1, 1, s->gates + width, width, ndi_y(s->p, s->n), s->H, 1,
-                      ndi_dw(s->p, s->n, W_HH), s->H);
+    ndi_add_outer(s->p, s->n, s->gates + width, width, ndi_y(s->p, s->n), s->H, rows - 1, ndi_dw(s->p, s->n, W_HH));
 }
 
 static void backward(const pass *p, const node *n)
@@ -145,8 +120,9 @@ static void backward(const pass *p, const node *n)
     steps s = steps_of(p, n);
     size_t C = n->x.samples, width = 4 * s.H, rows = p->B * s.T;
     float *dx = ndi_dx(p, n, 0);
+    pack(&s, false);
     run_groups(&s, backward_group);
-    ndi_gemm_parallel(p->w->threads, true, false, width, C, rows, 1, s.gates, width, ndi_x(p, n, 0), C, 1, ndi_dw(p, n, W_IH), C);
+    ndi_add_outer(p, n, s.gates, width, ndi_x(p, n, 0), C, rows, ndi_dw(p, n, W_IH));
     if (dx) ndi_gemm_parallel(p->w->threads, false, false, rows, C, width, 1, s.gates, width, ndi_w(p, n, W_IH), C, 0, dx, C);
     ndi_add_columns(p, s.gates, rows, width, ndi_dw(p, n, B_IH));
     ndi_vec->axpy(1, ndi_dw(p, n, B_IH), ndi_dw(p, n, B_HH), width);
@@ -171,7 +147,9 @@ int ndi_lstm(graph *g, int x, const char *name, size_t layer, size_t hidden)
     n->out.samples = hidden;
     n->multiply_adds = (uint64_t)T * 4 * hidden * (C + hidden);
     n->saved_each = 6 * T * hidden;
-    n->scratch = 2 * GROUP * hidden;
+    n->scratch = (1 + 2 * GROUP) * hidden;
+    size_t packed = 4 * hidden * ndi_tiled(hidden), outer = ndi_outer_size(4 * hidden, hidden > C ? hidden : C);
+    n->shared = packed > outer ? packed : outer;
     n->keeps_y = true;
     float bound = 1.0f / sqrtf((float)hidden);
     add_tensor(g, n, "weight_ih", layer, bound, 2, C);

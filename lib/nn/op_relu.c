@@ -14,7 +14,10 @@ static void backward_block(const pass *p, const node *n, size_t first, size_t co
 {
     const float *y = ndi_y(p, n) + first, *dy = ndi_dy(p, n) + first;
     float *dx = ndi_dx(p, n, 0) + first;
-    for (size_t i = 0; i < count; i++) dx[i] = y[i] > 0 ? dy[i] : 0;
+    for (size_t i = 0; i < count; i++) {
+        float d = dy[i]; /* read in any case, so that there is no branch */
+        dx[i] = y[i] > 0 ? d : 0;
+    }
 }
 
 static void backward(const pass *p, const node *n)

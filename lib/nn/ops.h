@@ -20,6 +20,16 @@ typedef struct conv1d {
     bool no_bias;
 } conv1d;
 int ndi_conv1d(graph *g, int x, const char *name, conv1d c);
+/* Temporal convolution with zeros around the samples, batch normalisation and depthwise spatial convolution: 1 x C x T -> filters depth x 1 x T, without the filters x C x T maps between. */
+typedef struct conv_norm_space_names {
+    const char *time, *norm, *space; /* layers below `name` */
+} conv_norm_space_names;
+int ndi_conv_norm_space(graph *g, int x, const char *name, conv_norm_space_names layers, size_t filters, size_t kernel, size_t depth);
+/* Temporal convolution and spatial convolution over all rows, each by `maps` filters: 1 x C x T -> maps x 1 x (T - kernel + 1), as one convolution. */
+typedef struct conv_time_space_names {
+    const char *time, *space; /* layers below `name` */
+} conv_time_space_names;
+int ndi_conv_time_space(graph *g, int x, const char *name, conv_time_space_names layers, size_t maps, size_t kernel);
 int ndi_mean_pool(graph *g, int x, const char *name, size_t width, size_t stride); /* over samples */
 int ndi_max_pool(graph *g, int x, const char *name, size_t width);                 /* the same, every `width`; the last window may be shorter */
 int ndi_batch_norm(graph *g, int x, const char *name);            /* per map over trials, rows and samples */
@@ -66,6 +76,6 @@ float ndi_batch_norm_train(const pass *p, const node *n, int from, size_t m, dou
 float ndi_batch_norm_rstd(const pass *p, const node *n, int from, size_t m);
 
 /* Ops that take the place of a chain, see fuse.c: the last node of the chain becomes one, given the others; false where it does not fit. */
-bool ndi_fuse_conv_time_space(node *last, const node *chain);
+bool ndi_fuse_conv_norm_elu_space(node *last, const node *chain);
 
 #endif

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "math/gemm.h"
 #include "math/vec.h"
 
 enum { MAX_CHUNKS = 32, BLOCK = 16384, LINE = 16 /* floats in a cache line */ };
@@ -29,7 +30,7 @@ static float *part(workspace *w, size_t *used, size_t n)
 static size_t lay_out(workspace *w)
 {
     const graph *g = w->g;
-    size_t used = 0, scratch = 0, partial = 0, detour = 0;
+    size_t used = 0, scratch = 0, shared = 0, partial = 0, detour = 0;
     for (int i = 0; i < g->n_nodes; i++) {
         const node *n = &w->nodes[i];
         size_t size = w->capacity * ndi_shape_size(n->out);
@@ -37,6 +38,8 @@ static size_t lay_out(workspace *w)
         if (i > 0) w->y[i] = in_place ? w->y[n->in[0]] : part(w, &used, size);
         w->saved[i] = part(w, &used, n->saved + w->capacity * n->saved_each);
         if (n->scratch > scratch) scratch = n->scratch;
+        size_t together = n->shared + w->capacity * n->shared_each;
+        if (together > shared) shared = together;
         if (n->partial > partial) partial = n->partial;
         if (!w->backward || (i == 0 && !w->input_grad)) continue;
         bool in_place_grad = (n->in_place || n->grad_in_place) && sole_reader(w, n);
@@ -46,6 +49,7 @@ static size_t lay_out(workspace *w)
     w->scratch_stride = padded(scratch);
     w->partial_stride = padded(partial);
     w->scratch = part(w, &used, w->scratch_stride * ndi_pool_threads(w->threads));
+    w->shared = part(w, &used, shared);
     size_t chunks = w->capacity < MAX_CHUNKS ? w->capacity : MAX_CHUNKS; /* a smaller batch may have more chunks than the largest */
     w->partial = part(w, &used, w->partial_stride * chunks);
     w->detour_stride = padded(detour);
@@ -119,6 +123,7 @@ const float *ndi_state(const pass *p, const node *n, int k) { return p->state + 
 float *ndi_new_state(const pass *p, const node *n, int k) { return p->new_state ? p->new_state + tensor_of(p, n, k)->at : NULL; }
 float *ndi_saved(const pass *p, const node *n) { return p->w->saved[n->index]; }
 float *ndi_scratch(const pass *p, size_t worker) { return p->w->scratch + worker * p->w->scratch_stride; }
+float *ndi_shared(const pass *p) { return p->w->shared; }
 float *ndi_partial(const pass *p, size_t chunk) { return p->w->partial + chunk * p->w->partial_stride; }
 
 typedef struct job {
@@ -194,6 +199,37 @@ void ndi_add_columns(const pass *p, const float *x, size_t rows, size_t cols, fl
 {
     columns c = { x, rows, cols, into };
     ndi_pool_run(p->w->threads, (cols + STRIPE - 1) / STRIPE, add_stripe, &c);
+}
+
+enum { PARTS = 8, MANY_ROWS = 2048, SMALL_OUTER = 1 << 18 };
+
+size_t ndi_outer_size(size_t m, size_t width) { return m < SMALL_OUTER && m * width <= SMALL_OUTER ? PARTS * m * width : 0; }
+
+typedef struct outer {
+    const float *a, *b;
+    size_t m, width, rows, each;
+    float *parts;
+} outer;
+
+static void multiply_part(void *context, size_t task, size_t worker)
+{
+    (void)worker;
+    const outer *o = context;
+    size_t first = task * o->each, count = o->rows - first < o->each ? o->rows - first : o->each;
+    ndi_gemm(true, false, o->m, o->width, count, 1, o->a + first * o->m, o->m, o->b + first * o->width, o->width, 0,
+             o->parts + task * o->m * o->width, o->width);
+}
+
+void ndi_add_outer(const pass *p, const node *n, const float *a, size_t m, const float *b, size_t width, size_t rows, float *into)
+{
+    size_t size = m * width;
+    if (rows < MANY_ROWS || n->shared < PARTS * size || ndi_outer_size(m, width) == 0) {
+        ndi_gemm_parallel(p->w->threads, true, false, m, width, rows, 1, a, m, b, width, 1, into, width);
+        return;
+    }
+    outer o = { a, b, m, width, rows, (rows + PARTS - 1) / PARTS, p->w->shared };
+    ndi_pool_run(p->w->threads, PARTS, multiply_part, &o);
+    for (size_t i = 0; i < PARTS; i++) ndi_vec->axpy(1, o.parts + i * size, into, size);
 }
 
 static void add_detour_block(void *context, size_t task, size_t worker)

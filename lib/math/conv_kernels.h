@@ -1,0 +1,42 @@
+/* Kernels of convolutions and recurrent layers, a table of each per instruction set behind ndi_vec. Unlike the element-wise kernels they fuse products and sums where the CPU can, so their last bits differ
+ * between instruction sets. */
+#ifndef NDI_CONV_KERNELS_H
+#define NDI_CONV_KERNELS_H
+
+#include <stddef.h>
+
+enum { NDI_TILE = 64 /* samples: what kernels read and write is padded to a multiple of it */ };
+
+static inline size_t ndi_tiled(size_t n) { return (n + NDI_TILE - 1) / NDI_TILE * NDI_TILE; }
+
+typedef struct conv_kernels {
+    /* y[t] = shift + sum_{k < K} w[k] x[t + k] for t < n. Reads ndi_tiled(n) + K samples of x and writes ndi_tiled(n) of y. */
+    void (*fir)(const float *x, const float *w, size_t K, float shift, float *y, size_t n);
+    /* r[k] += sum_{t < n} a[t] b[t + k] for k < K. Reads n + ndi_tiled(K) samples of b and writes ndi_tiled(K) of r. */
+    void (*correlate)(const float *a, const float *b, size_t n, size_t K, float *r);
+} conv_kernels;
+
+enum { NDI_COLUMNS = 32 /* rows transformed together */, NDI_MAX_SPECTRUM = 64 /* samples of the longest transform */ };
+
+/* Discrete Fourier transforms of NDI_COLUMNS rows of N = 16, 32 or 64 real samples, z[n][column]. A spectrum is a list of planes, `stride` numbers apart, with a number for each column:
+ * frequency 0; N / 2; and for each frequency between the real part a, the imaginary part b and a + sign b. These three make of a product of complex numbers, or a sum of them, three of
+ * real ones: with p1 = sum a a', p2 = sum b b', p3 = sum (a + b) (a' - b'), conj(x') x has the real part p1 + p2 and the imaginary part p3 - p1 + p2. */
+typedef struct fft_kernels {
+    void (*spectrum)(const float *z, size_t N, float sign, float *planes, size_t stride);
+    /* Back, from the planes of p1, p2, p3. sign 1: of conj(x') x as above; -1: of x' x, where both third planes are differences. */
+    void (*samples)(const float *planes, size_t stride, size_t N, float sign, float *z);
+} fft_kernels;
+
+static inline size_t ndi_planes(size_t N) { return 3 * N / 2 - 1; }
+
+/* Recurrent layers: a step multiplies few rows by weights that stay the same, and puts them through gates. */
+typedef struct gate_kernels {
+    /* C (m x n) += A (m x k) B, B packed: for every NDI_TILE of its columns, filled up with zeros, k rows of them. */
+    void (*multiply)(size_t m, size_t n, size_t k, const float *a, size_t lda, const float *packed, float *c, size_t ldc);
+    /* H cells of a long short-term memory: i, f, g, o from their sums, in place; c = f c_before + i g; h = o tanh(c). */
+    void (*lstm_forward)(float *gates, size_t H, const float *c_before, float *c, float *tanh_c, float *h);
+    /* From the gradient dh + dy of h and dc of c to those of the gates' sums, in place of the gates, and of c_before, in place of dc. */
+    void (*lstm_backward)(float *gates, size_t H, const float *c_before, const float *tanh_c, const float *dh, const float *dy, float *dc);
+} gate_kernels;
+
+#endif
