@@ -270,7 +270,7 @@ static void table(void **state)
     }
     assert_true(n > 0);
     FAILS(ND_ERR_ARGUMENT, "there are", nd_preparation_kind_get_info(n, &k));
-    FAILS(ND_ERR_ARGUMENT, "no kind 'things'; there are things-eeg2", nd_preparation_kind_get_param("things", 0, &p));
+    FAILS(ND_ERR_ARGUMENT, "no kind 'things'; there are nsd things-eeg2", nd_preparation_kind_get_param("things", 0, &p));
 }
 
 static void refusals(void **state)
