@@ -391,6 +391,12 @@ static void test_missing(void **state)
     p = plan(nd_test_temp("sessions"), "wrong", "", 1);
     FAILS(ND_ERR_IO, "missing: nsddata/ppdata/subj02/func1pt8mm/roi/nsdgeneral.nii.gz", nd_preparation_run(p, NULL, NULL));
     nd_preparation_free(p);
+    sessions();
+    assert_int_equal(unlink(nd_test_temp("sessions/subj02/betas_session01.npy")), 0);
+    p = plan(nd_test_temp("sessions"), "wrong", "", 1);
+    FAILS(ND_ERR_IO, "1 file is missing: nsddata_betas/ppdata/subj02/func1pt8mm/betas_fithrf_GLMdenoise_RR/betas_session01.nii.gz",
+          nd_preparation_run(p, NULL, NULL));
+    nd_preparation_free(p);
     assert_int_equal(access(nd_test_temp("wrong"), F_OK), -1);
 }
 

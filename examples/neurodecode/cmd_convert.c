@@ -27,7 +27,7 @@ static const option options[] = {
     { "suffix", 0, "NAME", WORD, AT(suffix), 0, 0, "of a folder: take the files <image>_<NAME>.npy (default the only one)" },
     { .help = "Stores:" },
     { "axes", 0, "LIST", WORD, AT(brain.axes), 0, 0,
-      "what the dimensions are, in order: trial image repetition subject channel sample (default by their number)" },
+      "what the dimensions are, in order: trial concept image repetition subject channel sample (default by their number)" },
     { "average", 0, NULL, FLAG, AT(brain.average), 0, 0, "average the repetitions of each image" },
     { "normalise", 0, "none|zscore|reference", CHOICE, AT(brain.normalise), 0, 0, "each channel of each trial, before averaging (default none)" },
     { "channels", 0, "LIST", WORD, AT(brain.channel_names), 0, 0, "names for a file without them" },

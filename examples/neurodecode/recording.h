@@ -40,7 +40,7 @@ typedef struct recording {
           offsetof(values, field.axes), \
           0, \
           0, \
-          "what its dimensions are, in order: trial image repetition subject channel sample (default by their number)" }, \
+          "what its dimensions are, in order: trial concept image repetition subject channel sample (default by their number)" }, \
         { "images", 0, "FILE", WORD, offsetof(values, field.images), 0, 0, "image ids, one a line, or an image_metadata.npy (default 0, 1, ...)" }, \
         { "channel-names", 0, "LIST", WORD, offsetof(values, field.channel_names), 0, 0, "names for a file without them" }, \
         { "rate", 0, "HZ", REAL, offsetof(values, field.rate), 0, 1e6, "samples per second (default from the file, else 1)" }, \

@@ -103,7 +103,7 @@ static nd_status look_for_whole(nd_preparation *p, nsd *n, bool *there)
     return ND_OK;
 }
 
-/* A file for each session, from the first to the last without a gap, and the mask. They are packed and big: none is opened before its turn. */
+/* A file for each session and the mask; sessions before the last that is there are needed. They are packed and big: none is opened before its turn. */
 static nd_status look_for_sessions(nd_preparation *p, nsd *n)
 {
     const char *const places[] = { ndi_preparation_text(p, "nsddata_betas/ppdata/subj%02zu/func1pt8mm/betas_fithrf_GLMdenoise_RR/", n->subject),
@@ -112,12 +112,16 @@ static nd_status look_for_sessions(nd_preparation *p, nsd *n)
     CHECK(places[0] && places[1] && mask_places[0], ND_ERR_MEMORY, "nsd: out of memory");
     preparation_input *found;
     size_t count = 0;
-    do {
-        const char *name = ndi_preparation_text(p, "betas_session%02zu", count + 1);
+    for (size_t i = 0; i < ndi_nsd_sessions(n->subject); i++) {
+        const char *name = ndi_preparation_text(p, "betas_session%02zu", i + 1);
         CHECK(name, ND_ERR_MEMORY, "nsd: out of memory");
         TRY(look(p, places, COUNT(places), name, &found));
-        if (found) n->session[count++] = found->path;
-    } while (found && count < ndi_nsd_sessions(n->subject));
+        if (!found) continue;
+        n->session[i] = found->path;
+        count = i + 1;
+    }
+    for (size_t i = 0; i < count; i++)
+        if (!n->session[i]) TRY(lacks(p, ndi_preparation_text(p, "%sbetas_session%02zu.nii.gz", places[0], i + 1)));
     n->by_session = count > 0;
     n->n_trials = count * NSD_SESSION;
     if (!n->by_session) return ND_OK;
