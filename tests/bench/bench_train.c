@@ -1,9 +1,9 @@
 /* Time of a training step and of embedding, through the public interface. One CSV line per case: what, channels, samples, dim, batch, threads, milliseconds (the best of several), and
- * billions of forward multiply-adds per second it stands for (a training step counted three times). */
+ * GFLOP/s of the forward multiply-adds (a training step counted three times), and per cent of what that many threads can do at most. */
 #include <neurodecode.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <time.h>
+
+#include "bench.h"
 
 #define OK(call)                                                      \
     do {                                                              \
@@ -13,28 +13,9 @@
         }                                                             \
     } while (0)
 
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
-static float *noise(size_t n)
-{
-    float *x = malloc(n * sizeof *x);
-    uint32_t r = 1;
-    for (size_t i = 0; x && i < n; i++) {
-        r = r * 1664525u + 1013904223u;
-        x[i] = (float)(r >> 8) * 0x1p-23f - 1;
-    }
-    if (!x) exit(1);
-    return x;
-}
-
 enum { BATCH = 128, STEPS = 8 };
 
-static void run(const char *kind, size_t channels, size_t samples, size_t dim, int32_t threads)
+static void run(const char *kind, size_t channels, size_t samples, size_t dim, int32_t threads, double peak_rate)
 {
     nd_dataset *dataset;
     nd_bank *bank;
@@ -69,9 +50,16 @@ static void run(const char *kind, size_t channels, size_t samples, size_t dim, i
         if (middle - start < best_step) best_step = middle - start;
         if (end - middle < best_embed) best_embed = end - middle;
     }
-    double work = (double)info.multiply_adds * BATCH * 1e-9;
-    printf("train %s,%zu,%zu,%zu,%d,%d,%.2f,%.1f\n", kind, channels, samples, dim, BATCH, (int)threads, 1e3 * best_step, 3 * work / best_step);
-    printf("embed %s,%zu,%zu,%zu,%d,%d,%.2f,%.1f\n", kind, channels, samples, dim, BATCH, (int)threads, 1e3 * best_embed, work / best_embed);
+    double work = (double)info.multiply_adds * BATCH * 2e-9;
+    const struct {
+        const char *name;
+        double seconds, work;
+    } lines[] = { { "train", best_step, 3 * work }, { "embed", best_embed, work } };
+    for (int i = 0; i < 2; i++) {
+        double rate = lines[i].work / lines[i].seconds;
+        printf("%s %s,%zu,%zu,%zu,%d,%d,%.2f,%.1f,%.0f\n", lines[i].name, kind, channels, samples, dim, BATCH, (int)threads, 1e3 * lines[i].seconds, rate,
+               100 * rate / (peak_rate * threads));
+    }
     nd_trainer_free(trainer);
     nd_loss_free(loss);
     nd_encoder_free(encoder);
@@ -83,13 +71,15 @@ static void run(const char *kind, size_t channels, size_t samples, size_t dim, i
 
 int main(void)
 {
-    printf("case,channels,samples,dim,batch,threads,ms,gmac_per_s\n");
+    printf("case,channels,samples,dim,batch,threads,ms,gflop_per_s,percent_of_peak\n");
+    double rate = peak();
     for (int32_t threads = 1; threads <= 2; threads++) {
-        run("nice", 63, 250, 512, threads);
-        run("nice", 271, 201, 512, threads);
-        run("atms", 63, 250, 512, threads);
-        run("eegconformer", 63, 250, 512, threads);
-        run("lstm", 63, 250, 512, threads);
+        run("nice", 63, 250, 512, threads, rate);
+        run("nice", 271, 201, 512, threads, rate);
+        run("tsconv", 63, 250, 512, threads, rate);
+        run("atms", 63, 250, 512, threads, rate);
+        run("eegconformer", 63, 250, 512, threads, rate);
+        run("lstm", 63, 250, 512, threads, rate);
     }
     return 0;
 }
