@@ -193,5 +193,18 @@ extern const conv_kernels PASTE(ndi_conv_, ND_ISA);
 extern const fft_kernels PASTE(ndi_fft_, ND_ISA);
 extern const gate_kernels PASTE(ndi_gate_, ND_ISA);
 
-const vec_kernels PASTE(ndi_vec_, ND_ISA) = { TEXT(ND_ISA), k_exp, k_elu,  k_gelu,        k_gelu_grad, k_dot,
-                                              k_sum,        k_max, k_axpy, k_scale_shift, k_exp_sum,   k_mask, &PASTE(ndi_conv_, ND_ISA), &PASTE(ndi_fft_, ND_ISA), &PASTE(ndi_gate_, ND_ISA) };
+const vec_kernels PASTE(ndi_vec_, ND_ISA) = { TEXT(ND_ISA),
+                                              k_exp,
+                                              k_elu,
+                                              k_gelu,
+                                              k_gelu_grad,
+                                              k_dot,
+                                              k_sum,
+                                              k_max,
+                                              k_axpy,
+                                              k_scale_shift,
+                                              k_exp_sum,
+                                              k_mask,
+                                              &PASTE(ndi_conv_, ND_ISA),
+                                              &PASTE(ndi_fft_, ND_ISA),
+                                              &PASTE(ndi_gate_, ND_ISA) };
