@@ -517,7 +517,7 @@ static void sizes_too_small(void **state)
     } cases[] = {
         { "atms", "", 3, "query_projection (linear): got 0 outputs" },
         { "atms", "", 74, "enc_eeg.0.tsconv.0 (conv_time)" },
-        { "eegconformer", "", 9, "patch_embedding.shallownet (conv_time_space)" },
+        { "eegconformer", "", 9, "patch_embedding.shallownet (conv_channels)" },
         { "eegconformer", "", 33, "layer pool (mean_pool): pooling over 25 samples is longer than the input; its input is 40 x 1 x 24" },
         { "eegconformer", "heads=3", 100, "layer attention (attention): 40 features do not divide among 3 heads; its input is 1 x 14 x 40" },
     };

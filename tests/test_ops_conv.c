@@ -194,7 +194,7 @@ static void fused_is_its_three_layers(void **state)
 static graph *composed_graph(size_t rows, size_t samples, size_t maps, size_t kernel)
 {
     graph *g = start(1, rows, samples);
-    ndi_conv_time_space(g, 0, "net", (conv_time_space_names){ "a", "b" }, maps, kernel);
+    ndi_conv_channels(g, 0, "net", (conv_channels_names){ "a", "b" }, maps, kernel);
     return g;
 }
 

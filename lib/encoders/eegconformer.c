@@ -32,7 +32,7 @@ static const param params[] = {
 static int embed_patches(graph *g, const spec *s, int x)
 {
     size_t maps = ndi_get_size(s, "maps");
-    x = ndi_conv_time_space(g, x, PATCH "shallownet", (conv_time_space_names){ "0", "1" }, maps, ndi_get_size(s, "kernel"));
+    x = ndi_conv_channels(g, x, PATCH "shallownet", (conv_channels_names){ "0", "1" }, maps, ndi_get_size(s, "kernel"));
     x = ndi_elu(g, ndi_batch_norm(g, x, PATCH "shallownet.2"));
     x = ndi_dropout(g, ndi_mean_pool(g, x, "pool", ndi_get_size(s, "pool"), ndi_get_size(s, "stride")), ndi_get(s, "dropout"));
     return ndi_tokens(g, ndi_conv_space(g, x, PATCH "projection.0", maps));

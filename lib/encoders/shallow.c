@@ -17,7 +17,7 @@ static void build(graph *g, const spec *s, int x)
 {
     size_t maps = ndi_get_size(s, "maps");
     double dropout = ndi_get(s, "dropout");
-    x = ndi_conv_time_space(g, x, "backbone", (conv_time_space_names){ "0", "1" }, maps, ndi_get_size(s, "kernel"));
+    x = ndi_conv_channels(g, x, "backbone", (conv_channels_names){ "0", "1" }, maps, ndi_get_size(s, "kernel"));
     x = ndi_elu(g, ndi_batch_norm(g, x, "backbone.2"));
     x = ndi_dropout(g, ndi_mean_pool(g, x, "backbone.4", ndi_get_size(s, "pool"), ndi_get_size(s, "stride")), dropout);
     x = ndi_projection(g, x, s->dim, dropout, (head_names){ "project.1", "project.2.f.1", "project.3" });

@@ -26,10 +26,10 @@ typedef struct conv_norm_space_names {
 } conv_norm_space_names;
 int ndi_conv_norm_space(graph *g, int x, const char *name, conv_norm_space_names layers, size_t filters, size_t kernel, size_t depth);
 /* Temporal convolution and spatial convolution over all rows, each by `maps` filters: 1 x C x T -> maps x 1 x (T - kernel + 1), as one convolution. */
-typedef struct conv_time_space_names {
+typedef struct conv_channels_names {
     const char *time, *space; /* layers below `name` */
-} conv_time_space_names;
-int ndi_conv_time_space(graph *g, int x, const char *name, conv_time_space_names layers, size_t maps, size_t kernel);
+} conv_channels_names;
+int ndi_conv_channels(graph *g, int x, const char *name, conv_channels_names layers, size_t maps, size_t kernel);
 int ndi_mean_pool(graph *g, int x, const char *name, size_t width, size_t stride); /* over samples */
 int ndi_max_pool(graph *g, int x, const char *name, size_t width);                 /* the same, every `width`; the last window may be shorter */
 int ndi_batch_norm(graph *g, int x, const char *name);            /* per map over trials, rows and samples */

@@ -69,11 +69,11 @@ static void backward(const pass *p, const node *n)
     }
 }
 
-static const op conv_time_space = { "conv_time_space", forward, backward };
+static const op conv_channels = { "conv_channels", forward, backward };
 
-int ndi_conv_time_space(graph *g, int x, const char *name, conv_time_space_names layers, size_t maps, size_t kernel)
+int ndi_conv_channels(graph *g, int x, const char *name, conv_channels_names layers, size_t maps, size_t kernel)
 {
-    node *n = ndi_node_add(g, &conv_time_space, name, x);
+    node *n = ndi_node_add(g, &conv_channels, name, x);
     if (!n) return -1;
     if (n->x.maps != 1) return ndi_graph_fail(g, n, "expects a single map");
     if (n->x.samples < kernel) return ndi_graph_fail(g, n, "kernel of %zu samples is longer than the input", kernel);
