@@ -15,7 +15,7 @@ typedef struct hdf5_file {
     stream head; /* nothing can be read from it: it closes the file */
     stream *in;
     void *unpacked; /* the bytes of a packed stream, which libhdf5 could not read back and forth */
-    hid_t id;
+    hid_t id, driver;
     nd_status status;   /* of the stream below */
     size_t length_size; /* bytes of a length in this file */
     hid_t open;       /* the dataset that `window` shows, < 0: none */
