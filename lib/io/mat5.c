@@ -158,7 +158,7 @@ static nd_status read_characters(cursor *c, mat_value *v)
 static nd_status expand_columns(const cursor *c, const double *starts, size_t n_columns, size_t n, double *column)
 {
     for (size_t i = 0, k = 0; i < n_columns; i++) {
-        CHECK(starts[i] <= starts[i + 1] && starts[i + 1] <= (double)n, ND_ERR_FORMAT, "%s: column %zu of a sparse matrix ends at element %g of %zu",
+        CHECK(starts[i] >= 0 && starts[i] <= starts[i + 1] && starts[i + 1] <= (double)n, ND_ERR_FORMAT, "%s: column %zu of a sparse matrix ends at element %g of %zu",
               c->f->name, i, starts[i + 1], n);
         for (; k < (size_t)starts[i + 1]; k++) column[k] = (double)i;
     }

@@ -198,7 +198,7 @@ static nd_status name_apart(signals *s, content *c)
         status = ndi_ids_add(&names, s->channels[i].name, strlen(s->channels[i].name), &index);
         if (status == ND_OK) count[which[i] = index]++;
     }
-    size_t *seen = count + s->n_channels;
+    size_t *seen = count ? count + s->n_channels : NULL;
     for (size_t i = 0; i < s->n_channels && status == ND_OK; i++) {
         char name[256];
         if (count[which[i]] < 2) continue;
