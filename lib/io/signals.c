@@ -91,7 +91,8 @@ nd_status ndi_frames_read(const frames *f, const size_t *chosen, size_t n_chosen
     return status;
 }
 
-nd_status ndi_columns_read(const array *a, size_t width, size_t skipped, const size_t *chosen, size_t n_chosen, uint64_t first, size_t count, double *to)
+nd_status ndi_columns_read(const array *a, size_t width, size_t skipped, const size_t *chosen, size_t n_chosen, uint64_t first, size_t count,
+                           double *to)
 {
     const size_t fits = BLOCK_BYTES / sizeof(double) / width, most = fits < 1 ? 1 : fits > count ? count : fits;
     double *slice;
