@@ -199,7 +199,8 @@ static void read_all(const uint8_t *bytes, size_t n, const char *extension)
     assert_true(status == ND_OK || strstr(nd_last_error(), "damaged"));
     assert_true(status == ND_OK || status == ND_ERR_FORMAT || status == ND_ERR_UNSUPPORTED);
     for (size_t i = 0; c && i < c->n_arrays; i++) (void)ndi_array_read_f64(&c->arrays[i], 0, c->arrays[i].n < 4096 ? c->arrays[i].n : 4096, x);
-    if (c && c->signals) (void)ndi_signals_read(c->signals, (const size_t[]){ 0 }, 1, 0, c->signals->n_samples < 4096 ? c->signals->n_samples : 4096, x);
+    if (c && c->signals)
+        (void)ndi_signals_read(c->signals, (const size_t[]){ 0 }, 1, 0, c->signals->n_samples < 4096 ? c->signals->n_samples : 4096, x);
     ndi_content_free(c);
     free(exact);
 }
@@ -270,8 +271,9 @@ static void checksum(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(version_4), cmocka_unit_test(versions_5_and_7), cmocka_unit_test(recording),     cmocka_unit_test(trials),   cmocka_unit_test(version_73),
-        cmocka_unit_test(hdf5),      cmocka_unit_test(damage),           cmocka_unit_test(out_of_memory), cmocka_unit_test(checksum),
+        cmocka_unit_test(version_4), cmocka_unit_test(versions_5_and_7), cmocka_unit_test(recording),
+        cmocka_unit_test(trials),    cmocka_unit_test(version_73),       cmocka_unit_test(hdf5),
+        cmocka_unit_test(damage),    cmocka_unit_test(out_of_memory),    cmocka_unit_test(checksum),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

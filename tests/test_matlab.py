@@ -21,7 +21,7 @@ try:
 except ImportError:
     h5py = None
 
-TOOL = os.environ.get("NEURODECODE")
+TOOL = os.environ.get("NEURODECODE", "neurodecode")
 DATA = pathlib.Path(os.environ.get("ND_DATA", pathlib.Path(__file__).parents[2] / "shared" / "data"))
 WITH_HDF5 = os.environ.get("ND_HDF5", "1") == "1"
 

@@ -48,7 +48,8 @@ static nd_status find_eeg(eeglab *e, const mat_value *root)
 {
     CHECK(!ndi_mat_field(root, 0, "ALLEEG"), ND_ERR_UNSUPPORTED, "%s: holds several recordings (ALLEEG), expected one", e->file);
     for (const mat_value *v = root; v; v = ndi_mat_field(v, 0, "EEG")) e->eeg = v;
-    CHECK(e->eeg->kind == MAT_STRUCT && ndi_mat_field(e->eeg, 0, "data"), ND_ERR_FORMAT, "%s: has no field 'data' in a struct 'EEG' or beside it", e->file);
+    CHECK(e->eeg->kind == MAT_STRUCT && ndi_mat_field(e->eeg, 0, "data"), ND_ERR_FORMAT, "%s: has no field 'data' in a struct 'EEG' or beside it",
+          e->file);
     TRY(count(e, "nbchan", -1, &e->n_channels));
     TRY(count(e, "pnts", -1, &e->n_samples));
     TRY(count(e, "trials", 1, &e->n_trials));
@@ -64,7 +65,8 @@ static nd_status find_eeg(eeglab *e, const mat_value *root)
 static nd_status open_beside(const eeglab *e, const stream *in, const char *name, stream **s)
 {
     const size_t n = strlen(name);
-    CHECK(n < 4 || strcmp(name + n - 4, ".dat") != 0, ND_ERR_UNSUPPORTED, "%s: EEG.data: '%s' is of the old layout .dat, expected .fdt", e->file, name);
+    CHECK(n < 4 || strcmp(name + n - 4, ".dat") != 0, ND_ERR_UNSUPPORTED, "%s: EEG.data: '%s' is of the old layout .dat, expected .fdt", e->file,
+          name);
     nd_status status = ndi_stream_open_beside(s, in, name, n);
     if (status != ND_ERR_IO) return status;
     text own = { 0 };
@@ -130,7 +132,8 @@ static nd_status set_name(const eeglab *e, size_t i, channel *ch)
 
 static void set_type(const eeglab *e, size_t i, channel *ch)
 {
-    static const char *const known[] = { "eeg", "eog", "ecg", "emg", "mag", "grad", "stim", "misc", "bio", "resp", "ref_meg", "seeg", "ecog", "dbs", "syst" };
+    static const char *const known[] = { "eeg", "eog",  "ecg",     "emg",  "mag",  "grad", "stim", "misc",
+                                         "bio", "resp", "ref_meg", "seeg", "ecog", "dbs",  "syst" };
     const char *type = channel_text(e, i, "type"), *by_name = ndi_channel_type_by_name(ch->name);
     if (by_name) ch->type = by_name;
     for (size_t k = 0; k < COUNT(known); k++)
@@ -218,7 +221,8 @@ static nd_status unpack(eeglab *e)
     array *a = &e->samples;
     const size_t bytes = a->n * ndi_dtype_size(a->type);
     if (ndi_stream_concurrent(a->in)) return ND_OK;
-    CHECK(bytes <= most_unpacked, ND_ERR_UNSUPPORTED, "%s: %zu bytes of packed trials, expected at most %zu: save them unpacked", e->file, bytes, most_unpacked);
+    CHECK(bytes <= most_unpacked, ND_ERR_UNSUPPORTED, "%s: %zu bytes of packed trials, expected at most %zu: save them unpacked", e->file, bytes,
+          most_unpacked);
     void *copy = ndi_arena_alloc(&e->c->memory, bytes);
     CHECK(copy, ND_ERR_MEMORY, "%s: out of memory for %zu bytes of trials", e->file, bytes);
     TRY(ndi_array_read_native(a, 0, a->n, copy));

@@ -18,8 +18,8 @@ typedef struct hdf5_file {
     hid_t id, driver;
     nd_status status;   /* of the stream below */
     size_t length_size; /* bytes of a length in this file */
-    hid_t open;       /* the dataset that `window` shows, < 0: none */
-    haddr_t address;  /* of that dataset */
+    hid_t open;         /* the dataset that `window` shows, < 0: none */
+    haddr_t address;    /* of that dataset */
     char *window;
     hsize_t from, till; /* elements in it */
 } hdf5_file;

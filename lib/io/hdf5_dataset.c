@@ -11,7 +11,9 @@ static bool float_type(hid_t type, size_t size, dtype *t)
     static const struct {
         dtype type;
         size_t size, sign, exponent, exponent_bits, mantissa_bits;
-    } known[] = { { DTYPE_F16, 2, 15, 10, 5, 10 }, { DTYPE_BF16, 2, 15, 7, 8, 7 }, { DTYPE_F32, 4, 31, 23, 8, 23 }, { DTYPE_F64, 8, 63, 52, 11, 52 } };
+    } known[] = {
+        { DTYPE_F16, 2, 15, 10, 5, 10 }, { DTYPE_BF16, 2, 15, 7, 8, 7 }, { DTYPE_F32, 4, 31, 23, 8, 23 }, { DTYPE_F64, 8, 63, 52, 11, 52 }
+    };
     size_t sign, exponent, exponent_bits, mantissa, mantissa_bits;
     if (H5Tget_fields(type, &sign, &exponent, &exponent_bits, &mantissa, &mantissa_bits) < 0 || mantissa != 0) return false;
     if (H5Tget_norm(type) != H5T_NORM_IMPLIED || H5Tget_ebias(type) != ((size_t)1 << (exponent_bits - 1)) - 1) return false;

@@ -188,13 +188,11 @@ static nd_status no_size(stream *s, uint64_t *size)
 static void close_file(stream *s)
 {
     hdf5_file *f = (hdf5_file *)s;
-    if (f->id >= 0) {
-        hdf5_quiet before = ndi_hdf5_enter();
-        if (f->open >= 0) H5Dclose(f->open);
-        H5Fclose(f->id);
-        H5FDunregister(f->driver);
-        ndi_hdf5_leave(before);
-    }
+    hdf5_quiet before = ndi_hdf5_enter();
+    if (f->open >= 0) H5Dclose(f->open);
+    if (f->id >= 0) H5Fclose(f->id);
+    if (f->driver >= 0) H5FDunregister(f->driver); /* libhdf5 asks the driver to the very end */
+    ndi_hdf5_leave(before);
     ndi_free(f->window);
     if (!f->unpacked) return;
     ndi_stream_close(f->in);
@@ -236,12 +234,11 @@ static nd_status read_sizes(hdf5_file *f)
 static nd_status open_in_driver(hdf5_file *f)
 {
     const hid_t list = H5Pcreate(H5P_FILE_ACCESS);
-    f->driver = H5FDregister(&driver_class); /* until the file is closed: libhdf5 gives up its own share of it before it calls the driver for the last time */
+    f->driver = H5FDregister(&driver_class);
     if (list >= 0) H5Pset_cache(list, 0, 1021, NDI_HDF5_CHUNKS, 1.0); /* fewer would be unpacked again for every window */
     if (f->driver >= 0 && list >= 0 && H5Pset_driver(list, f->driver, &f) >= 0) f->id = H5Fopen(f->head.name, H5F_ACC_RDONLY, list);
     nd_status status = f->id >= 0 ? read_sizes(f) : ndi_hdf5_fail(f, "cannot be opened");
     if (list >= 0) H5Pclose(list);
-    if (f->id < 0 && f->driver >= 0) H5FDunregister(f->driver);
     return status;
 }
 
@@ -251,7 +248,7 @@ nd_status ndi_hdf5_open(content *c, stream *in, hdf5_file **f)
     TRY(ndi_stream_new(&s, sizeof(hdf5_file), &file_kind, ndi_stream_name(in), false));
     *f = (hdf5_file *)s;
     (*f)->in = in;
-    (*f)->id = (*f)->open = -1;
+    (*f)->id = (*f)->open = (*f)->driver = -1;
     TRY(ndi_content_add_stream(c, s));
     if (!ndi_stream_concurrent(in)) TRY(unpack(*f));
     hdf5_quiet before = ndi_hdf5_enter();

@@ -56,7 +56,8 @@ static nd_status set_empty(reader *r, const array *a, bool is_text, mat_value *v
     TRY(ndi_array_read_f64(a, 0, a->n, extents));
     v->n_dims = a->n;
     for (size_t i = 0; i < a->n; i++) v->shape[i] = extents[i] >= 0 && extents[i] <= INT32_MAX ? (size_t)extents[i] : 0;
-    CHECK(v->n_dims > 0 && ndi_mat_measure(v) && v->n == 0, ND_ERR_FORMAT, "%s: a variable is said to be empty and to have %zu elements", r->m->name, v->n);
+    CHECK(v->n_dims > 0 && ndi_mat_measure(v) && v->n == 0, ND_ERR_FORMAT, "%s: a variable is said to be empty and to have %zu elements", r->m->name,
+          v->n);
     if (is_text) return ndi_mat_set_text(r->m, v, extents, 0, true);
     array nothing = { .type = DTYPE_F64, .in = a->in, .at = a->at };
     return ndi_mat_set_numbers(r->m, v, &nothing);

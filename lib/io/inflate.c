@@ -20,8 +20,8 @@ typedef struct work {
 typedef struct inflate_stream {
     stream head;
     stream *parent;
-    work *work; /* NULL while nothing is being unpacked */
-    char *kept; /* all unpacked bytes, or NULL */
+    work *work;   /* NULL while nothing is being unpacked */
+    char *kept;   /* all unpacked bytes, or NULL */
     int wrapping; /* RAW_DEFLATE, ZLIB or GZIP */
     bool own, ended, check_crc;
     uint64_t at, packed;     /* where the packed bytes are; packed may be `unknown`: to the end of the parent */
@@ -170,7 +170,8 @@ static nd_status keep(inflate_stream *f)
     TRY(NEW(f->kept, (size_t)f->size));
     nd_status status = unpack(f, f->kept, (size_t)f->size, &got);
     release(f);
-    if (status == ND_OK && got < f->size) status = ndi_fail(ND_ERR_FORMAT, "%s: unpacks to %zu bytes, expected %llu", f->head.name, got, (unsigned long long)f->size);
+    if (status == ND_OK && got < f->size)
+        status = ndi_fail(ND_ERR_FORMAT, "%s: unpacks to %zu bytes, expected %llu", f->head.name, got, (unsigned long long)f->size);
     if (status != ND_OK) forget(f);
     return status;
 }

@@ -35,14 +35,15 @@ done:
 
 static bool is_index(double x, size_t n) { return x >= 0 && x < (double)n; }
 
-nd_status ndi_mat_set_sparse(mat_file *f, mat_value *v, size_t n, const double *row, const double *column, const double *real, const double *imaginary)
+nd_status ndi_mat_set_sparse(mat_file *f, mat_value *v, size_t n, const double *row, const double *column, const double *real,
+                             const double *imaginary)
 {
     double *full;
     const size_t width = imaginary ? 2 : 1;
     TRY(ndi_mat_copy_numbers(f, v, width, &full));
     for (size_t k = 0; full && k < n; k++) {
-        CHECK(is_index(row[k], v->shape[0]) && is_index(column[k], v->shape[1]), ND_ERR_FORMAT, "%s: an element of a sparse matrix at (%g, %g) of %zu x %zu",
-              f->name, row[k], column[k], v->shape[0], v->shape[1]);
+        CHECK(is_index(row[k], v->shape[0]) && is_index(column[k], v->shape[1]), ND_ERR_FORMAT,
+              "%s: an element of a sparse matrix at (%g, %g) of %zu x %zu", f->name, row[k], column[k], v->shape[0], v->shape[1]);
         double *to = full + ((size_t)column[k] * v->shape[0] + (size_t)row[k]) * width;
         to[0] = real[k];
         if (imaginary) to[1] = imaginary[k];
@@ -73,5 +74,6 @@ nd_status ndi_mat_append(mat_file *f, mat_list *list, const char *name, const ma
 
 void ndi_mat_finish(mat_list *list, mat_value *root)
 {
-    *root = (mat_value){ .kind = MAT_STRUCT, .n_dims = 2, .shape = { 1, 1 }, .n = 1, .n_fields = list->n, .fields = list->names, .items = list->values };
+    *root =
+        (mat_value){ .kind = MAT_STRUCT, .n_dims = 2, .shape = { 1, 1 }, .n = 1, .n_fields = list->n, .fields = list->names, .items = list->values };
 }

@@ -17,7 +17,8 @@ nd_status ndi_mat_load(const mat_file *f, const array *numbers, size_t count, do
 nd_status ndi_mat_set_complex(mat_file *f, mat_value *v, const array *real, const array *imaginary);
 
 /* Element k of a sparse matrix stands at (row[k], column[k]), both from 0; `imaginary` may be NULL. It becomes a full one. */
-nd_status ndi_mat_set_sparse(mat_file *f, mat_value *v, size_t n, const double *row, const double *column, const double *real, const double *imaginary);
+nd_status ndi_mat_set_sparse(mat_file *f, mat_value *v, size_t n, const double *row, const double *column, const double *real,
+                             const double *imaginary);
 
 /* Variables are collected until their number is known. */
 typedef struct mat_list {

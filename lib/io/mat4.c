@@ -44,8 +44,8 @@ static nd_status set_sparse(mat_file *f, mat_value *v, const header *h, const do
 {
     double *at;
     const size_t n = h->rows;
-    CHECK(n > 0 && (h->columns == 3 || h->columns == 4) && !h->is_complex, ND_ERR_FORMAT, "%s: a sparse matrix as %zu x %u numbers, expected 3 or 4 columns",
-          f->name, n, h->columns);
+    CHECK(n > 0 && (h->columns == 3 || h->columns == 4) && !h->is_complex, ND_ERR_FORMAT,
+          "%s: a sparse matrix as %zu x %u numbers, expected 3 or 4 columns", f->name, n, h->columns);
     for (size_t i = 0; i < 2; i++) {
         const double extent = x[i * n + n - 1];
         CHECK(extent >= 0 && extent <= INT32_MAX, ND_ERR_FORMAT, "%s: extent %g of a sparse matrix", f->name, extent);

@@ -8,14 +8,25 @@
 #include "io/mat.h"
 #include "io/stream_kind.h"
 
-enum { HEADER = 128, MI_INT8 = 1, MI_UINT8 = 2, MI_INT32 = 5, MI_UINT32 = 6, MI_MATRIX = 14, MI_COMPRESSED = 15, MI_UTF8 = 16, MI_UTF32 = 18, MI_COUNT };
+enum {
+    HEADER = 128,
+    MI_INT8 = 1,
+    MI_UINT8 = 2,
+    MI_INT32 = 5,
+    MI_UINT32 = 6,
+    MI_MATRIX = 14,
+    MI_COMPRESSED = 15,
+    MI_UTF8 = 16,
+    MI_UTF32 = 18,
+    MI_COUNT
+};
 enum { MX_CELL = 1, MX_STRUCT, MX_OBJECT, MX_CHAR, MX_SPARSE, MX_DOUBLE, MX_UINT64 = 15, MX_FUNCTION, MX_OPAQUE };
 enum { IS_COMPLEX = 8, IS_LOGICAL = 2, MOST_FIELD_NAME = 255 };
 
 /* How the types of elements are stored; DTYPE_COUNT for what holds no numbers. */
 static const dtype storage[MI_COUNT] = {
-    DTYPE_COUNT, DTYPE_I8,  DTYPE_U8,    DTYPE_I16, DTYPE_U16, DTYPE_I32,   DTYPE_U32,   DTYPE_F32, DTYPE_COUNT, DTYPE_F64,
-    DTYPE_COUNT, DTYPE_COUNT, DTYPE_I64, DTYPE_U64, DTYPE_COUNT, DTYPE_COUNT, DTYPE_U8, DTYPE_U16, DTYPE_U32,
+    DTYPE_COUNT, DTYPE_I8,    DTYPE_U8,  DTYPE_I16, DTYPE_U16,   DTYPE_I32,   DTYPE_U32, DTYPE_F32, DTYPE_COUNT, DTYPE_F64,
+    DTYPE_COUNT, DTYPE_COUNT, DTYPE_I64, DTYPE_U64, DTYPE_COUNT, DTYPE_COUNT, DTYPE_U8,  DTYPE_U16, DTYPE_U32,
 };
 
 /* What is read at present: the elements from `at` to `end` of a stream. */
@@ -47,8 +58,9 @@ static nd_status next_element(cursor *c, element *e)
     const uint32_t first = number(c, tag);
     const bool small = first >> 16;
     *e = small ? (element){ first & 0xffff, c->at + 4, first >> 16 } : (element){ first, c->at + 8, number(c, tag + 4) };
-    CHECK(e->type > 0 && e->type < MI_COUNT && (!small || e->n <= 4), ND_ERR_FORMAT, "%s: element of type %u and %llu bytes at %llu, expected types 1 to %d",
-          c->f->name, e->type, (unsigned long long)e->n, (unsigned long long)c->at, MI_COUNT - 1);
+    CHECK(e->type > 0 && e->type < MI_COUNT && (!small || e->n <= 4), ND_ERR_FORMAT,
+          "%s: element of type %u and %llu bytes at %llu, expected types 1 to %d", c->f->name, e->type, (unsigned long long)e->n,
+          (unsigned long long)c->at, MI_COUNT - 1);
     const uint64_t left = c->end - c->at - sizeof tag;
     CHECK(small || e->n <= left, ND_ERR_FORMAT, "%s: element at %llu is said to have %llu bytes, got %llu", c->f->name, (unsigned long long)c->at,
           (unsigned long long)e->n, (unsigned long long)left);
@@ -91,8 +103,8 @@ static nd_status next_integers(cursor *c, const char *what, size_t most, uint32_
     element e;
     uint8_t bytes[4 * NDI_MAX_DIMS];
     TRY(next_element(c, &e));
-    CHECK((e.type == MI_INT32 || e.type == MI_UINT32) && e.n % 4 == 0, ND_ERR_FORMAT, "%s: %s are %llu bytes of the type %u, expected int32", c->f->name, what,
-          (unsigned long long)e.n, e.type);
+    CHECK((e.type == MI_INT32 || e.type == MI_UINT32) && e.n % 4 == 0, ND_ERR_FORMAT, "%s: %s are %llu bytes of the type %u, expected int32",
+          c->f->name, what, (unsigned long long)e.n, e.type);
     CHECK(e.n / 4 <= most, ND_ERR_UNSUPPORTED, "%s: %llu %s, expected at most %zu", c->f->name, (unsigned long long)(e.n / 4), what, most);
     *n = (size_t)e.n / 4;
     TRY(ndi_stream_read(c->in, e.at, bytes, (size_t)e.n));
@@ -158,8 +170,8 @@ static nd_status read_characters(cursor *c, mat_value *v)
 static nd_status expand_columns(const cursor *c, const double *starts, size_t n_columns, size_t n, double *column)
 {
     for (size_t i = 0, k = 0; i < n_columns; i++) {
-        CHECK(starts[i] <= starts[i + 1] && starts[i + 1] <= (double)n, ND_ERR_FORMAT, "%s: column %zu of a sparse matrix ends at element %g of %zu",
-              c->f->name, i, starts[i + 1], n);
+        CHECK(starts[i] >= 0 && starts[i] <= starts[i + 1] && starts[i + 1] <= (double)n, ND_ERR_FORMAT,
+              "%s: column %zu of a sparse matrix ends at element %g of %zu", c->f->name, i, starts[i + 1], n);
         for (; k < (size_t)starts[i + 1]; k++) column[k] = (double)i;
     }
     return ND_OK;
@@ -213,8 +225,10 @@ static nd_status read_struct(cursor *c, mat_value *v, int depth)
     char name[MOST_FIELD_NAME];
     TRY(next_integers(c, "lengths of field names", 1, &width, &one));
     TRY(next_element(c, &e));
-    CHECK(one == 1 && width > 0 && width <= sizeof name, ND_ERR_FORMAT, "%s: field names of %u bytes, expected 1 to %zu", c->f->name, width, sizeof name);
-    CHECK(e.type == MI_INT8 || e.type == MI_UINT8 || e.type == MI_UTF8, ND_ERR_FORMAT, "%s: field names of the type %u, expected int8", c->f->name, e.type);
+    CHECK(one == 1 && width > 0 && width <= sizeof name, ND_ERR_FORMAT, "%s: field names of %u bytes, expected 1 to %zu", c->f->name, width,
+          sizeof name);
+    CHECK(e.type == MI_INT8 || e.type == MI_UINT8 || e.type == MI_UTF8, ND_ERR_FORMAT, "%s: field names of the type %u, expected int8", c->f->name,
+          e.type);
     v->kind = MAT_STRUCT;
     v->n_fields = (size_t)e.n / width;
     CHECK(v->n_fields <= NDI_MAT_VALUES, ND_ERR_UNSUPPORTED, "%s: a struct of %zu fields", c->f->name, v->n_fields);

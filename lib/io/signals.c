@@ -91,7 +91,8 @@ nd_status ndi_frames_read(const frames *f, const size_t *chosen, size_t n_chosen
     return status;
 }
 
-nd_status ndi_columns_read(const array *a, size_t width, size_t skipped, const size_t *chosen, size_t n_chosen, uint64_t first, size_t count, double *to)
+nd_status ndi_columns_read(const array *a, size_t width, size_t skipped, const size_t *chosen, size_t n_chosen, uint64_t first, size_t count,
+                           double *to)
 {
     const size_t fits = BLOCK_BYTES / sizeof(double) / width, most = fits < 1 ? 1 : fits > count ? count : fits;
     double *slice;
@@ -198,7 +199,7 @@ static nd_status name_apart(signals *s, content *c)
         status = ndi_ids_add(&names, s->channels[i].name, strlen(s->channels[i].name), &index);
         if (status == ND_OK) count[which[i] = index]++;
     }
-    size_t *seen = count + s->n_channels;
+    size_t *seen = count ? count + s->n_channels : NULL;
     for (size_t i = 0; i < s->n_channels && status == ND_OK; i++) {
         char name[256];
         if (count[which[i]] < 2) continue;

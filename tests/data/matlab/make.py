@@ -10,7 +10,6 @@ import scipy.sparse
 
 os.chdir(os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, "../..")
-os.environ.setdefault("NEURODECODE", "")
 from test_matlab import head_73, write_73
 
 x = np.arange(6.0).reshape(2, 3)
