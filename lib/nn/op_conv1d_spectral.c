@@ -215,7 +215,10 @@ static void grad_plane(void *context, size_t plane, size_t worker)
     const job *j = context;
     const sizes *s = &j->s;
     float *x = j->x + plane * s->M * s->columns, *dy = j->y + plane * s->c.F * s->columns;
-    ndi_gemm(false, true, s->c.F, s->M, s->columns, 1, dy, s->columns, x, s->columns, 0, j->dw + plane * s->weights, s->M);
+    float *dw = j->dw + plane * s->weights;
+    size_t used = s->c.F * s->M;
+    ndi_gemm(false, true, s->c.F, s->M, s->columns, 1, dy, s->columns, x, s->columns, 0, dw, s->M);
+    memset(dw + used, 0, (s->weights - used) * sizeof *dw); /* transformed together with the others, to which rounding would carry it */
     if (ndi_dx(j->p, j->n, 0)) ndi_gemm(true, false, s->M, s->columns, s->c.F, 1, j->w + plane * s->weights, s->M, dy, s->columns, 0, x, s->columns);
 }
 
