@@ -7,10 +7,11 @@
 #include <unistd.h>
 
 #include "encoders/encoder.h"
+#include "target.h"
 
 enum { CHANNELS = 2, SAMPLES = 90, DIM = 8, MOST_TEXT = 400, MOST_DIM = 4096 };
 
-int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n);
+const char *fuzz_extension = "";
 
 static void insist(int condition, const char *what)
 {

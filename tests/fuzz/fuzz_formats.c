@@ -9,6 +9,7 @@
 #include "io/format.h"
 #include "io/signals.h"
 #include "io/stream_kind.h"
+#include "target.h"
 
 #ifndef FORMAT
 #define FORMAT ""
@@ -16,7 +17,7 @@
 
 enum { MOST = 1 << 16, PIECE = 7 };
 
-int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n);
+const char *fuzz_extension = FORMAT;
 
 static void insist(int condition, const char *what)
 {
@@ -79,7 +80,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
     content *c;
     if (ndi_stream_open_memory(&s, bytes, n, "input") != ND_OK) return 0;
     if (n > 2 && bytes[0] == 0x1f && bytes[1] == 0x8b && ndi_stream_open_gzip(&s, s, true, "input") != ND_OK) return 0; /* as for a file */
-    if (ndi_content_open_stream(&c, s, FORMAT) != ND_OK) {
+    if (ndi_content_open_stream(&c, s, fuzz_extension) != ND_OK) {
         insist(strlen(nd_last_error()) > 0, "failure without a message");
         return 0;
     }
