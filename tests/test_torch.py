@@ -258,7 +258,8 @@ class Training(unittest.TestCase):
                     torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
                     optimiser.step()
                     found = trainer.step()
-                    self.assertTrue(math.isclose(found, loss.item(), rel_tol=1e-4), f"step {step}: {found}, expected {loss.item()}")
+                    # a loss near 0 is the small difference of logits of up to 25, each rounded to 2e-6
+                    self.assertTrue(math.isclose(found, loss.item(), rel_tol=1e-4, abs_tol=1e-5), f"step {step}: {found}, expected {loss.item()}")
 
 
 if __name__ == "__main__":
