@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "approx.h"
+#include "math/gemm.h"
 #include "math/tile.h"
 #include "nn/ops.h"
 #include "rig.h"
@@ -146,6 +147,27 @@ static void kernels_are_their_formulas(void **state)
     running_means(ndi_tile);
 }
 
+/* Products that go by tiles, with widths and inner sides that fill none, and those that just do not. */
+static void small_matrix_products(void **state)
+{
+    (void)state;
+    const size_t rows[] = { 1, 7, 97 }, columns[] = { 1, 8, 13, 71 }, inner[] = { 1, 16, 25, 256, 257 };
+    for (size_t at = 0; at < 3 * 4 * 5 * 8; at++) {
+        size_t m = rows[at % 3], n = columns[at / 3 % 4], k = inner[at / 12 % 5];
+        bool ta = at / 60 % 2, tb = at / 120 % 2, add = at / 240;
+        blocks r = make_blocks();
+        ndi_gemm(ta, tb, m, n, k, 1, r.a, ta ? m : k, r.b, tb ? k : n, add, r.c, n + 1);
+        for (size_t i = 0; i < m; i++)
+            for (size_t j = 0; j < n; j++) {
+                double sum = add ? (double)r.expected[i * (n + 1) + j] : 0;
+                for (size_t l = 0; l < k; l++) sum += (double)r.a[ta ? l * m + i : i * k + l] * (double)r.b[tb ? j * k + l : l * n + j];
+                r.expected[i * (n + 1) + j] = (float)sum;
+            }
+        assert_true(nd_test_relative_error(r.c, r.expected, ROOM) < 2e-6);
+        free_blocks(&r);
+    }
+}
+
 /* ---- the front end of NICE ---- */
 
 typedef struct front {
@@ -278,9 +300,10 @@ static void prepared_values_follow_the_revision(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(kernels_are_their_formulas),    cmocka_unit_test(front_end_is_what_it_replaces),
-        cmocka_unit_test(gradients_of_the_front_end),    cmocka_unit_test(same_bits_for_any_threads),
-        cmocka_unit_test(what_does_not_fit_stays_plain), cmocka_unit_test(prepared_values_follow_the_revision),
+        cmocka_unit_test(kernels_are_their_formulas),          cmocka_unit_test(small_matrix_products),
+        cmocka_unit_test(front_end_is_what_it_replaces),       cmocka_unit_test(gradients_of_the_front_end),
+        cmocka_unit_test(same_bits_for_any_threads),           cmocka_unit_test(what_does_not_fit_stays_plain),
+        cmocka_unit_test(prepared_values_follow_the_revision),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
