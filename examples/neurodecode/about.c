@@ -6,7 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MOST_WIDTH = 72, MOST_GROUPS = 12, SHOWN_TEXTS = 4, SHOWN_BYTES = 110 };
+/* A file is explained in one screen. */
+enum { MOST_WIDTH = 72, MOST_ARRAYS = 30, MOST_GROUPS = 12, MOST_ENTRIES = 16, SHOWN_TEXTS = 4, SHOWN_BYTES = 110 };
 
 json_t *describe_file(const char *path)
 {
@@ -89,6 +90,11 @@ static json_t *group_arrays(const json_t *arrays)
     return groups;
 }
 
+static void print_more(size_t n, size_t most)
+{
+    if (n > most) printf("  and %zu more; --json lists all\n", n - most);
+}
+
 static void print_total(const char *name, json_int_t n, json_int_t values, int width)
 {
     char arrays[32];
@@ -103,7 +109,8 @@ static void print_totals(const json_t *arrays, int width)
     json_int_t values = 0;
     json_object_foreach(groups, name, group) values += json_integer_value(json_array_get(group, 1));
     puts("Total");
-    if (json_object_size(groups) > 1 && json_object_size(groups) <= MOST_GROUPS) {
+    const size_t n = json_object_size(groups);
+    if (n > 1 && n <= MOST_GROUPS && n < json_array_size(arrays)) {
         json_object_foreach(groups, name, group)
             print_total(name, json_integer_value(json_array_get(group, 0)), json_integer_value(json_array_get(group, 1)), width);
     }
@@ -123,7 +130,8 @@ static void print_arrays(const json_t *arrays)
         if (length > width) width = length < MOST_WIDTH ? length : MOST_WIDTH;
     }
     printf("%-*s %-9s %-24s %12s\n", width + 2, "Arrays", "type", "shape", "values");
-    json_array_foreach((json_t *)(uintptr_t)arrays, i, array) print_array(array, width);
+    json_array_foreach((json_t *)(uintptr_t)arrays, i, array) if (i < MOST_ARRAYS) print_array(array, width);
+    print_more(json_array_size(arrays), MOST_ARRAYS);
     if (json_array_size(arrays) > 1) print_totals(arrays, width);
 }
 
@@ -155,16 +163,19 @@ static void print_object(const char *title, const json_t *object)
 {
     const char *key;
     json_t *value;
+    size_t n = 0;
     if (json_object_size(object) == 0) return;
     printf("%s\n", title);
     json_object_foreach((json_t *)(uintptr_t)object, key, value)
     {
+        if (n++ >= MOST_ENTRIES) continue;
         if (json_is_object(value)) printf("  %s\n", key);
         if (!json_is_object(value)) print_value(key, value, 2);
         const char *inner;
         json_t *below;
         json_object_foreach(value, inner, below) print_value(inner, below, 4);
     }
+    print_more(n, MOST_ENTRIES);
 }
 
 /* --- a file ------------------------------------------------------------------------------------------------------------------------------ */
@@ -188,8 +199,10 @@ static void print_file(const json_t *about)
         return;
     }
     if (json_array_size(json_object_get(about, "arrays"))) print_arrays(json_object_get(about, "arrays"));
+    size_t n = 0;
     if (json_object_size(json_object_get(about, "text"))) puts("Texts");
-    json_object_foreach(json_object_get(about, "text"), key, value) print_texts(key, value);
+    json_object_foreach(json_object_get(about, "text"), key, value) if (n++ < MOST_ENTRIES) print_texts(key, value);
+    print_more(n, MOST_ENTRIES);
     print_object("Metadata", json_object_get(about, "metadata"));
     if (resembles) printf("Looks like weights of the encoder %s: neurodecode embed --encoder %s --weights %s ...\n", resembles, resembles, path);
 }

@@ -1,5 +1,6 @@
 /* neurodecode info: what is in a file or a data set, and the tables of formats and encoders. */
 #include <glob.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +13,8 @@ typedef struct values {
     bool formats, encoders, losses, augmentations, preparations;
 } values;
 
+enum { MOST_FILES = 12 };
+
 static const values defaults = { .all = SHARED_DEFAULTS };
 
 static const option options[] = {
@@ -20,14 +23,15 @@ static const option options[] = {
     { "encoders", 0, NULL, FLAG, offsetof(values, encoders), 0, 0, "list the encoders with their hyper-parameters" },
     { "losses", 0, NULL, FLAG, offsetof(values, losses), 0, 0, "list the losses" },
     { "augmentations", 0, NULL, FLAG, offsetof(values, augmentations), 0, 0, "list how trials can be changed during training" },
-    { "preparations", 0, NULL, FLAG, offsetof(values, preparations), 0, 0, "list the data sets whose published files can be prepared, with parameters" },
+    { "preparations", 0, NULL, FLAG, offsetof(values, preparations), 0, 0,
+      "list the data sets whose published files can be prepared, with parameters" },
     { 0 },
 };
 
 static const char help[] =
     "Explains a file of any supported format, whatever its name: its arrays, texts and metadata; of an encoder how it was trained and "
     "its layers; of other weights which encoder they may belong to. No array is loaded. "
-    "Of a data set's folder it lists people, recordings and image embeddings.\v"
+    "Of a data set's folder, or one of stores, it lists recordings and image embeddings.\v"
     "Examples:\n"
     "  neurodecode info world/Preprocessed_data_250Hz/sub-01/preprocessed_eeg_test.npy\n"
     "  neurodecode info model.safetensors --json\n"
@@ -74,12 +78,43 @@ static json_t *suffixes(const char *folder)
     return list;
 }
 
+/* Files of trials and recordings that a data set's folder, or a folder of stores, may hold. */
+static json_t *find_recordings(const char *folder)
+{
+    static const char *const patterns[] = { "*/sub-*/preprocessed_eeg_*.npy", "preprocessed_eeg/sub-*/train.npy", "preprocessed_eeg/sub-*/test.npy",
+                                            "raw_eeg/sub-*/ses-*/raw_eeg_*.npy", "*.safetensors" };
+    json_t *list = must(json_array());
+    for (size_t i = 0; i < sizeof patterns / sizeof patterns[0]; i++) {
+        json_t *found = matches(folder, patterns[i]);
+        json_array_extend(list, found);
+        json_decref(found);
+    }
+    return list;
+}
+
+static void print_folder(const char *folder, const json_t *names, const json_t *list, const json_t *models)
+{
+    size_t i;
+    json_t *entry, *recordings = (json_t *)(uintptr_t)list;
+    printf("%s: %zu file%s of recordings or weights\n", folder, json_array_size(list), PLURAL(json_array_size(list)));
+    json_array_foreach(recordings, i, entry)
+    {
+        if (i == MOST_FILES) printf("and %zu more; --json lists all\n", json_array_size(list) - MOST_FILES);
+        if (i >= MOST_FILES) break;
+        printf("%s\n", json_string_value(json_array_get(names, i)));
+        print_array(json_array_get(json_object_get(entry, "arrays"), 0), LEAST_WIDTH);
+    }
+    printf("Image embeddings:");
+    json_array_foreach((json_t *)(uintptr_t)models, i, entry) printf("%s %s", i ? "," : "", json_string_value(entry));
+    puts(json_array_size(models) ? "" : " none");
+}
+
 static int show_folder(const char *folder, const values *v)
 {
-    json_t *recordings = matches(folder, "*/sub-*/preprocessed_eeg_*.npy"), *models = suffixes(folder), *list = must(json_array());
+    json_t *recordings = find_recordings(folder), *models = suffixes(folder), *list = must(json_array());
     int status = 0;
     if (json_array_size(recordings) == 0 && json_array_size(models) == 0)
-        status = refused("%s: a folder without recordings (*/sub-XX/preprocessed_eeg_*.npy) or image_embeddings", folder);
+        status = refused("%s: a folder without recordings (*/sub-XX/preprocessed_eeg_*.npy, raw_eeg, *.safetensors) or image_embeddings", folder);
     for (size_t i = 0; status == 0 && i < json_array_size(recordings); i++) {
         char path[4096];
         snprintf(path, sizeof path, "%s/%s", folder, json_string_value(json_array_get(recordings, i)));
@@ -89,21 +124,10 @@ static int show_folder(const char *folder, const values *v)
         else
             json_array_append_new(list, about);
     }
-    if (status == 0 && v->all.json) {
+    if (status == 0 && v->all.json)
         print_json(json_pack("{s:s, s:O, s:O}", "path", folder, "recordings", list, "embeddings", models));
-    } else if (status == 0) {
-        size_t i;
-        json_t *about;
-        printf("%s: a data set laid out as THINGS-EEG2\n", folder);
-        json_array_foreach(list, i, about)
-        {
-            printf("%s\n", json_string_value(json_array_get(recordings, i)));
-            print_array(json_array_get(json_object_get(about, "arrays"), 0), LEAST_WIDTH);
-        }
-        printf("Image embeddings:");
-        json_array_foreach(models, i, about) printf("%s %s", i ? "," : "", json_string_value(about));
-        puts(json_array_size(models) ? "" : " none");
-    }
+    else if (status == 0)
+        print_folder(folder, recordings, list, models);
     json_decref(recordings);
     json_decref(models);
     json_decref(list);
@@ -122,12 +146,19 @@ static json_t *list_formats(bool print)
         json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:b, s:b}", "name", f.name, "title", f.title, "extensions", f.extensions, "read",
                                               f.can_read, "write", f.can_write));
     }
+    if (print) puts("'write' is of arrays; continuous recordings are written as .edf, .bdf, .vhdr and .fif too: neurodecode convert");
     return list;
 }
 
+/* Whole numbers, as those of seeds, with all their digits. */
+static void print_number(double x) { printf(fabs(x) < 1e10 && x == floor(x) ? " %10.0f" : " %10.5g", x); }
+
 static json_t *param_row(const nd_param_info *p, bool print)
 {
-    if (print) printf("    %-22s %10.5g %10.5g %10.5g %10.5g  %s\n", p->name, p->value, p->reference, p->min, p->max, p->meaning);
+    const double numbers[] = { p->value, p->reference, p->min, p->max };
+    if (print) printf("    %-22s", p->name);
+    for (size_t i = 0; print && i < 4; i++) print_number(numbers[i]);
+    if (print) printf("  %s\n", p->meaning);
     return json_pack("{s:s, s:s, s:f, s:f, s:f, s:f}", "name", p->name, "meaning", p->meaning, "default", p->value, "reference", p->reference, "min",
                      p->min, "max", p->max);
 }
@@ -170,8 +201,8 @@ static json_t *list_encoders(bool print)
     nd_encoder_kind_info k = { .size = sizeof k };
     for (size_t i = 0; nd_encoder_kind_get_info(i, &k) == ND_OK; i++) {
         if (print) printf("%s%s: %s\n    %s\n", i ? "\n" : "", k.name, k.title, k.source);
-        json_array_append_new(
-            list, json_pack("{s:s, s:s, s:s, s:o}", "name", k.name, "title", k.title, "source", k.source, "params", list_params(nd_encoder_kind_get_param, k.name, print)));
+        json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:o}", "name", k.name, "title", k.title, "source", k.source, "params",
+                                              list_params(nd_encoder_kind_get_param, k.name, print)));
     }
     return list;
 }

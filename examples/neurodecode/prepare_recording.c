@@ -14,7 +14,7 @@ typedef struct values {
     double source_rate, min_duration, low, high, rate, window[2], baseline[2];
     int32_t filter, method, baseline_kind;
     uint32_t order, decimate, subject, session;
-    bool dry_run;
+    bool dry_run, bids;
 } values;
 
 enum { FILTER_BUTTERWORTH = 1, METHOD_POLYPHASE = 1, MAX_NOTCHES = 64, MAX_FILES = 1000 };
@@ -33,6 +33,7 @@ static const option options[] = {
     { "channel-names", 0, "LIST", WORD, AT(channel_names), 0, 0, "names for a file without them" },
     { "types", 0, "LIST", WORD, AT(types), 0, 0, "type of each channel, or one for all: eeg eog mag stim ..." },
     { "unit", 0, "UNIT", WORD, AT(unit), 0, 0, "of channels without one, as uV" },
+    { "bids", 0, NULL, FLAG, AT(bids), 0, 0, "events and channels from the tables of BIDS beside each file: ..._events.tsv, ..._channels.tsv" },
     { "rate", 0, "HZ", REAL, AT(source_rate), 0, 1e6, "samples per second of an array without it" },
     { "subject", 'n', "N", WHOLE, AT(subject), 0, 9999, "number of the person (default 0, unknown)" },
     { "session", 0, "N", WHOLE, AT(session), 0, 9999, "number of the session (default 0, unknown); files are runs 1, 2, ..." },
@@ -65,14 +66,16 @@ static const option options[] = {
     { 0 },
 };
 
-static const char help[] = "Cuts trials out of continuous recordings (EDF, BDF, BrainVision, FIF, tables, arrays) and writes them to a store: finds "
-                           "the events, picks channels, "
-                           "references, filters, resamples, cuts, takes the baseline off, rejects. Several files of one person "
-                           "become one store, each as a run of its own. Memory holds the trials and a few channels, not the recordings.\v"
-                           "Examples:\n"
-                           "  neurodecode prepare recording sub-01_task.vhdr -o sub-01.safetensors --low 0.1 --high 100 --resample 250 --dry-run\n"
-                           "  neurodecode prepare recording session1/*.csv -o person1.safetensors --unit uV --events \"house=1 face=2\" \\\n"
-                           "      --low 1 --high 30 --filter butterworth --window -0.1:0.8 --reject eeg=200e-6\n";
+static const char help[] =
+    "Cuts trials out of continuous recordings (EDF, BDF, BrainVision, FIF, EEGLAB, tables, arrays) and writes them to a store: finds "
+    "the events, picks channels, "
+    "references, filters, resamples, cuts, takes the baseline off, rejects. Several files of one person "
+    "become one store, each as a run of its own. Memory holds the trials and a few channels, not the recordings.\v"
+    "Examples:\n"
+    "  neurodecode prepare recording sub-01_task.vhdr -o sub-01.safetensors --low 0.1 --high 100 --resample 250 --dry-run\n"
+    "  neurodecode prepare recording session1/*.csv -o person1.safetensors --unit uV --events \"house=1 face=2\" \\\n"
+    "      --low 1 --high 30 --filter butterworth --window -0.1:0.8 --reject eeg=200e-6\n"
+    "  neurodecode prepare recording ds/sub-01/eeg/*_eeg.vhdr -o sub-01.safetensors --bids\n";
 
 /* ---- one recording ---- */
 
@@ -106,6 +109,7 @@ static nd_recording *open_file(const values *v, const char *path)
     o.types = v->types;
     o.unit = v->unit;
     o.rate = v->source_rate;
+    o.bids = v->bids;
     e.channels = v->stim;
     e.min_duration = v->min_duration;
     if (nd_recording_open(&r, path, &o) != ND_OK || nd_recording_get_info(r, &info) != ND_OK) return NULL;

@@ -166,7 +166,7 @@ done:
 
 /* ---- the join ---- */
 
-static nd_status lacks(const ids *images, const size_t *row_of)
+static nd_status lacks(const nd_bank *b, const ids *images, const size_t *row_of)
 {
     size_t missing = 0;
     const char *first = NULL;
@@ -175,7 +175,8 @@ static nd_status lacks(const ids *images, const size_t *row_of)
         if (!first) first = images->items[i];
         missing++;
     }
-    CHECK(missing == 0, ND_ERR_ARGUMENT, "bank: lacks %zu of the %zu images of the dataset, the first is '%s'", missing, images->n, first);
+    CHECK(missing == 0, ND_ERR_ARGUMENT, "bank: lacks %zu of the %zu images of the dataset, the first is '%s'; the bank's first is '%s'", missing,
+          images->n, first, b->images.items[0]);
     return ND_OK;
 }
 
@@ -185,7 +186,7 @@ nd_status ndi_bank_join(const nd_bank *b, const nd_dataset *d, size_t *rows)
     size_t *row_of;
     TRY(NEW(row_of, images->n));
     for (size_t i = 0; i < images->n; i++) row_of[i] = ndi_ids_find(&b->images, images->items[i]);
-    nd_status status = lacks(images, row_of);
+    nd_status status = lacks(b, images, row_of);
     for (size_t i = 0; status == ND_OK && i < ndi_dataset_trials(d); i++) rows[i] = row_of[ndi_dataset_image_of(d, i)];
     ndi_free(row_of);
     return status;
@@ -197,7 +198,7 @@ nd_status ndi_bank_select_for(nd_bank **b, const nd_bank *source, const nd_datas
     size_t *row_of;
     TRY(NEW(row_of, images->n));
     for (size_t i = 0; i < images->n; i++) row_of[i] = ndi_ids_find(&source->images, images->items[i]);
-    nd_status status = lacks(images, row_of);
+    nd_status status = lacks(source, images, row_of);
     ndi_free(row_of);
     return status == ND_OK ? ndi_bank_select(b, source, images->items, images->n) : status;
 }

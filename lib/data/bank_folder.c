@@ -192,6 +192,15 @@ static nd_status read_vector(nd_bank *b, const folder *f, size_t row, text *path
     return status;
 }
 
+/* A folder of THINGS-EEG2 that holds those of both partitions gives the ids that each of them gives. */
+static const char *without_partition(const char *file)
+{
+    static const char *const partitions[] = { "training_images/", "test_images/" };
+    for (size_t i = 0; i < COUNT(partitions); i++)
+        if (strncmp(file, partitions[i], strlen(partitions[i])) == 0) return file + strlen(partitions[i]);
+    return file;
+}
+
 /* The id of an image is the name of its file; the folders of THINGS-MEG are known by their name, also where one of them is opened alone. */
 static nd_status add_images(nd_bank *b, const folder *f)
 {
@@ -207,7 +216,7 @@ static nd_status add_images(nd_bank *b, const folder *f)
         GO(ndi_text_status(&path));
         GO(ndi_things_meg_id(&id, f->files[i]));
         if (strcmp(id.s, f->files[i]) == 0) GO(ndi_things_meg_id(&id, path.s));
-        GO(ndi_prefix(ndi_bank_add_image(b, strcmp(id.s, path.s) == 0 ? f->files[i] : id.s), "%s", f->path));
+        GO(ndi_prefix(ndi_bank_add_image(b, strcmp(id.s, path.s) == 0 ? without_partition(f->files[i]) : id.s), "%s", f->path));
     }
 done:
     ndi_text_free(&path);

@@ -118,18 +118,6 @@ static nd_status read_image_ids(const reader *m, ids *images, uint32_t *id_of)
     return status;
 }
 
-/* Orders the trials by row, in the order of the file within each. */
-static nd_status list_members(reader *m, const uint32_t *row_of, size_t n_rows)
-{
-    size_t n = m->l.n_trials;
-    TRY(NEW(m->members, n));
-    TRY(NEW(m->begin, n_rows + 2));
-    for (size_t i = 0; i < n; i++) m->begin[row_of[i] + 2]++;
-    for (size_t r = 1; r <= n_rows; r++) m->begin[r + 1] += m->begin[r];
-    for (size_t i = 0; i < n; i++) m->members[m->begin[row_of[i] + 1]++] = i;
-    return ND_OK;
-}
-
 static nd_status label_rows(reader *m, const int32_t *subject, const uint32_t *image, size_t n_rows)
 {
     TRY(ndi_prefix(ndi_storage_create(&m->s, n_rows, m->l.n_channels, m->l.n_samples), "%s", m->path));
@@ -165,7 +153,7 @@ static nd_status plan_rows(reader *m)
         row_of[i] = (uint32_t)i;
     }
     if (m->o->average) GO(ndi_number_pairs(subject, image, n, row_of, &n_rows));
-    GO(list_members(m, row_of, n_rows));
+    GO(ndi_sort_by_group(row_of, n, n_rows, &m->members, &m->begin));
     GO(label_rows(m, subject, image, n_rows));
     m->s->images = images;
     images = (ids){ 0 };

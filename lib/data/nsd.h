@@ -90,8 +90,7 @@ typedef struct nsd_choice {
     const nsd_scale *scale; /* NULL = as they stand */
 } nsd_choice;
 
-/* Of each of the first n_trials its row in the store, numbered in order of first appearance; NSD_NO_ROW where it is not chosen. */
-#define NSD_NO_ROW UINT32_MAX
+/* Of each of the first n_trials its row in the store, numbered in order of first appearance; NDI_NO_GROUP where it is not chosen. */
 nd_status ndi_nsd_rows(const nsd_choice *c, const nsd_design *d, size_t n_trials, uint32_t *row_of, size_t *n_rows);
 
 nd_status ndi_nsd_store_write(const nsd_choice *c, const nsd_design *d, const nsd_voxels *v, const char *path, pool *p, nd_progress_fn fn, void *user);

@@ -30,7 +30,7 @@ nd_status ndi_nsd_rows(const nsd_choice *c, const nsd_design *d, size_t n_trials
     TRY(NEW(row_of_picture, NSD_PICTURES));
     *n_rows = 0;
     for (size_t i = 0; i < n_trials; i++) {
-        row_of[i] = NSD_NO_ROW;
+        row_of[i] = NDI_NO_GROUP;
         if (d->shared[i] != c->shared) continue;
         uint32_t *known = &row_of_picture[d->picture[i]]; /* its row + 1 */
         if (!c->average || *known == 0) *known = (uint32_t)++ * n_rows;
@@ -38,18 +38,6 @@ nd_status ndi_nsd_rows(const nsd_choice *c, const nsd_design *d, size_t n_trials
     }
     ndi_free(row_of_picture);
     CHECK(*n_rows > 0, ND_ERR_FORMAT, "NSD: none of %zu trials shows a %s picture", n_trials, c->shared ? "shared" : "training");
-    return ND_OK;
-}
-
-static nd_status list_members(writing *w, const uint32_t *row_of, size_t n_rows)
-{
-    TRY(NEW(w->members, w->v->n_trials));
-    TRY(NEW(w->begin, n_rows + 2));
-    for (size_t i = 0; i < w->v->n_trials; i++)
-        if (row_of[i] != NSD_NO_ROW) w->begin[row_of[i] + 2]++;
-    for (size_t r = 1; r <= n_rows; r++) w->begin[r + 1] += w->begin[r];
-    for (size_t i = 0; i < w->v->n_trials; i++)
-        if (row_of[i] != NSD_NO_ROW) w->members[w->begin[row_of[i] + 1]++] = i;
     return ND_OK;
 }
 
@@ -76,7 +64,7 @@ static nd_status plan_rows(writing *w, const nsd_design *d)
     size_t n_rows;
     TRY(NEW(row_of, w->v->n_trials));
     nd_status status = ndi_nsd_rows(w->choice, d, w->v->n_trials, row_of, &n_rows);
-    if (status == ND_OK) status = list_members(w, row_of, n_rows);
+    if (status == ND_OK) status = ndi_sort_by_group(row_of, w->v->n_trials, n_rows, &w->members, &w->begin);
     if (status == ND_OK) status = label_rows(w, d, n_rows);
     ndi_free(row_of);
     return status;

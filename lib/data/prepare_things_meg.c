@@ -43,15 +43,15 @@ static bool asked(const nd_preparation *p, const char *name) { return ndi_prepar
 
 /* ---- rows of an output ---- */
 
-typedef struct rows {
+typedef struct trial_rows {
     const meg_epochs *epochs;
     size_t *members, *begin, n; /* row r is the mean of the trials members[begin[r]] .. members[begin[r + 1] - 1] */
     size_t size;                /* of a row */
     double *whole, *trial, *sum;
     progress report;
-} rows;
+} trial_rows;
 
-static nd_status make_row(rows *r, size_t row, double *x)
+static nd_status make_row(trial_rows *r, size_t row, double *x)
 {
     const size_t count = r->begin[row + 1] - r->begin[row];
     memset(x, 0, r->size * sizeof *x);
@@ -65,14 +65,14 @@ static nd_status make_row(rows *r, size_t row, double *x)
 
 static nd_status read_f64(void *context, size_t first, size_t count, void *x)
 {
-    rows *r = context;
+    trial_rows *r = context;
     for (size_t i = 0; i < count; i++) TRY(make_row(r, first + i, (double *)x + i * r->size));
     return ND_OK;
 }
 
 static nd_status read_f32(void *context, size_t first, size_t count, float *x)
 {
-    rows *r = context;
+    trial_rows *r = context;
     for (size_t i = 0; i < count; i++, x += r->size) {
         TRY(make_row(r, first + i, r->sum));
         for (size_t k = 0; k < r->size; k++) x[k] = (float)r->sum[k];
@@ -81,21 +81,22 @@ static nd_status read_f32(void *context, size_t first, size_t count, float *x)
 }
 
 /* Trials of one group make one row, rows in the order of the groups; group_of NULL = each trial for itself. */
-static nd_status list_rows(rows *r, const size_t *trials, size_t n, const size_t *group_of, size_t n_groups)
+static nd_status list_rows(trial_rows *r, const size_t *trials, size_t n, const uint32_t *group_of, size_t n_groups)
 {
-    TRY(NEW(r->members, n));
-    TRY(NEW(r->begin, n_groups + 2));
+    uint32_t *own = NULL;
     r->n = n_groups;
-    for (size_t i = 0; i < n; i++) r->begin[(group_of ? group_of[i] : i) + 2]++;
-    for (size_t g = 1; g <= n_groups; g++) r->begin[g + 1] += r->begin[g];
-    for (size_t i = 0; i < n; i++) r->members[r->begin[(group_of ? group_of[i] : i) + 1]++] = trials[i];
-    return ND_OK;
+    if (!group_of) TRY(NEW(own, n));
+    for (size_t i = 0; own && i < n; i++) own[i] = (uint32_t)i;
+    nd_status status = ndi_sort_by_group(own ? own : group_of, n, n_groups, &r->members, &r->begin);
+    for (size_t k = 0; status == ND_OK && k < n; k++) r->members[k] = trials[r->members[k]];
+    ndi_free(own);
+    return status;
 }
 
-static nd_status start_rows(rows *r, nd_preparation *p, const size_t *trials, size_t n, const size_t *group_of, size_t n_groups)
+static nd_status start_rows(trial_rows *r, nd_preparation *p, const size_t *trials, size_t n, const uint32_t *group_of, size_t n_groups)
 {
     const meg_epochs *m = &((meg *)p->own)->epochs;
-    *r = (rows){ .epochs = m, .size = m->n_sensors * m->n_samples };
+    *r = (trial_rows){ .epochs = m, .size = m->n_sensors * m->n_samples };
     TRY(list_rows(r, trials, n, group_of, n_groups));
     TRY(NEW(r->whole, m->data->shape[1] * m->data->shape[2]));
     TRY(NEW(r->trial, r->size));
@@ -104,7 +105,7 @@ static nd_status start_rows(rows *r, nd_preparation *p, const size_t *trials, si
     return ND_OK;
 }
 
-static void end_rows(rows *r)
+static void end_rows(trial_rows *r)
 {
     ndi_free(r->members);
     ndi_free(r->begin);
@@ -116,25 +117,27 @@ static void end_rows(rows *r)
 /* ---- stores ---- */
 
 /* Image ids of the trials, and which each has. */
-static nd_status number_images(const meg_epochs *m, const size_t *trials, size_t n, ids *images, size_t *image_of)
+static nd_status number_images(const meg_epochs *m, const size_t *trials, size_t n, ids *images, uint32_t *image_of)
 {
     text id = { 0 };
     nd_status status = ND_OK;
     for (size_t i = 0; i < n && status == ND_OK; i++) {
+        size_t index = 0;
         status = ndi_things_meg_id(&id, m->images[trials[i]]);
-        if (status == ND_OK) status = ndi_prefix(ndi_add_id(images, id.s, "image id", &image_of[i]), "%s", m->path);
+        if (status == ND_OK) status = ndi_prefix(ndi_add_id(images, id.s, "image id", &index), "%s", m->path);
+        image_of[i] = (uint32_t)index;
     }
     ndi_text_free(&id);
     return status;
 }
 
-static nd_status label(storage *s, const meg_epochs *m, const rows *r, const size_t *image_of, bool average, int32_t subject)
+static nd_status label(storage *s, const meg_epochs *m, const trial_rows *r, const uint32_t *image_of, bool average, int32_t subject)
 {
     s->rate = m->rate;
     s->start = m->start;
     for (size_t i = 0; i < r->n; i++) {
         const size_t count = r->begin[i + 1] - r->begin[i];
-        s->image[i] = (uint32_t)(average ? i : image_of[i]); /* rows of averages are images */
+        s->image[i] = average ? (uint32_t)i : image_of[i]; /* rows of averages are images */
         s->subject[i] = subject;
         if (count > (size_t)s->averaged) s->averaged = (int32_t)count;
     }
@@ -147,9 +150,9 @@ static nd_status run_store(nd_preparation *p, const preparation_step *step)
     const meg *g = p->own;
     const size_t *trials = g->trials[step->a], n = g->n[step->a];
     const bool average = step->a != MEG_TRAINING && asked(p, "average");
-    rows r = { 0 };
+    trial_rows r = { 0 };
     ids images = { 0 };
-    size_t *image_of = NULL;
+    uint32_t *image_of = NULL;
     storage *s = NULL;
     nd_status status;
     GO(NEW(image_of, n));
@@ -175,7 +178,7 @@ done:
 static nd_status write_pickle(nd_preparation *p, const preparation_step *step, put_array arrays[2], const put_texts *list)
 {
     const meg *g = p->own;
-    rows r = { 0 };
+    trial_rows r = { 0 };
     double *buffer = NULL;
     nd_status status;
     GO(start_rows(&r, p, g->trials[step->a], g->n[step->a], NULL, g->n[step->a]));
@@ -314,7 +317,7 @@ static nd_status count_rows(const nd_preparation *p, size_t partition, size_t *n
     *n = g->n[partition];
     if (partition == MEG_TRAINING || !asked(p, "average")) return ND_OK;
     ids images = { 0 };
-    size_t *image_of = NULL;
+    uint32_t *image_of = NULL;
     nd_status status = NEW(image_of, *n);
     if (status == ND_OK) status = number_images(&g->epochs, g->trials[partition], g->n[partition], &images, image_of);
     *n = images.n;

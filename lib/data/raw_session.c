@@ -22,10 +22,10 @@ typedef struct session {
     const session_plan *plan;
     nd_recording *r;
     size_t *channels;
-    trial *trials; /* in the order of time */
+    trial *trials;          /* in the order of time */
     size_t n_trials, batch; /* batch: trials made at a time */
-    int64_t before;       /* samples from the event back to the window */
-    size_t n, n_baseline; /* samples of a window, of its baseline */
+    int64_t before;         /* samples from the event back to the window */
+    size_t n, n_baseline;   /* samples of a window, of its baseline */
     resampler *to_rate;
     size_t n_resampled, first_kept, n_kept;
     pool *workers;
@@ -63,8 +63,8 @@ static nd_status count_events(const session *s, occurrences *o)
     }
     for (size_t k = 0; k < p->n_images; k++) {
         const size_t n = o->begin[k + 2];
-        CHECK(n >= p->repetitions || (n == 0 && !p->all_images), ND_ERR_FORMAT, "%s: image %zu stands %zu times, expected %zu", p->path, k + 1, n,
-              p->repetitions);
+        CHECK(n >= p->repetitions || (n == 0 && !p->all_images), ND_ERR_FORMAT, "%s: image %zu stands %zu times, expected %zu (%s says how often)",
+              p->path, k + 1, n, p->repetitions, p->all_images ? "test_repetitions" : "repetitions");
         o->most = n > o->most ? n : o->most;
         o->begin[k + 2] += o->begin[k + 1];
     }

@@ -129,6 +129,19 @@ done:
     return status;
 }
 
+nd_status ndi_sort_by_group(const uint32_t *group_of, size_t n, size_t n_groups, size_t **members, size_t **begin)
+{
+    TRY(NEW(*members, n));
+    TRY(NEW(*begin, n_groups + 2));
+    size_t *at = *begin + 1; /* where the next member of each group goes, which ends up where the next group begins */
+    for (size_t i = 0; i < n; i++)
+        if (group_of[i] != NDI_NO_GROUP) at[group_of[i] + 1]++;
+    for (size_t g = 1; g <= n_groups; g++) at[g] += at[g - 1];
+    for (size_t i = 0; i < n; i++)
+        if (group_of[i] != NDI_NO_GROUP) (*members)[at[group_of[i]]++] = i;
+    return ND_OK;
+}
+
 nd_status ndi_count_repetitions(const int32_t *subject, const uint32_t *image, size_t n, int32_t *repetition)
 {
     uint32_t *pair_of = NULL;

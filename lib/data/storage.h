@@ -35,6 +35,12 @@ nd_status ndi_storage_number_channels(storage *s);
 /* Numbers the pairs (subject, image) from 0 in order of first appearance. */
 nd_status ndi_number_pairs(const int32_t *subject, const uint32_t *image, size_t n, uint32_t *pair_of, size_t *n_pairs);
 
+#define NDI_NO_GROUP UINT32_MAX
+
+/* Trials sorted by group: group g has (*members)[(*begin)[g]] .. (*members)[(*begin)[g + 1] - 1], in rising order; those of NDI_NO_GROUP are left out.
+ * The caller frees both, also after a failure. */
+nd_status ndi_sort_by_group(const uint32_t *group_of, size_t n, size_t n_groups, size_t **members, size_t **begin);
+
 /* Sets `repetition` by counting the trials of each (subject, image). */
 nd_status ndi_count_repetitions(const int32_t *subject, const uint32_t *image, size_t n, int32_t *repetition);
 nd_status ndi_storage_count_repetitions(storage *s);

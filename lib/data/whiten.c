@@ -85,17 +85,12 @@ static nd_status find_groups(groups *g, const nd_dataset *d)
 {
     int32_t *subject;
     TRY(NEW(g->of, d->n_trials));
-    TRY(NEW(g->order, d->n_trials));
     TRY(NEW(subject, d->n_trials));
     for (size_t i = 0; i < d->n_trials; i++) subject[i] = ndi_dataset_subject_of(d, i);
     nd_status status = ndi_number_pairs(subject, d->image, d->n_trials, g->of, &g->n);
     ndi_free(subject);
     TRY(status);
-    TRY(NEW(g->begin, g->n + 2));
-    for (size_t i = 0; i < d->n_trials; i++) g->begin[g->of[i] + 2]++;
-    for (size_t k = 1; k <= g->n; k++) g->begin[k + 1] += g->begin[k];
-    for (size_t i = 0; i < d->n_trials; i++) g->order[g->begin[g->of[i] + 1]++] = i;
-    return ND_OK;
+    return ndi_sort_by_group(g->of, d->n_trials, g->n, &g->order, &g->begin);
 }
 
 static nd_status prepare(fitter *f, pool *threads)

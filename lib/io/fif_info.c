@@ -5,8 +5,6 @@
 
 #include "base/bytes.h"
 
-enum { CHANNEL_BYTES = 96 };
-
 nd_status ndi_fif_make_room(content *c, void *list, size_t n, size_t *capacity, size_t size)
 {
     if (n < *capacity) return ND_OK;
@@ -20,27 +18,10 @@ nd_status ndi_fif_make_room(content *c, void *list, size_t n, size_t *capacity, 
     return ND_OK;
 }
 
-static const char *type_of(int32_t kind, int32_t unit)
-{
-    static const struct {
-        int32_t kind;
-        const char *type;
-    } types[] = {
-        { 2, "eeg" },    { 3, "stim" },   { 201, "mcg" },  { 202, "eog" }, { 301, "ref_meg" }, { 302, "emg" },  { 402, "ecg" },
-        { 502, "misc" }, { 602, "resp" }, { 802, "seeg" }, { 803, "dbs" }, { 900, "syst" },    { 902, "ecog" }, { 920, "exci" },
-    };
-    if (kind == 1) return unit == 201 ? "grad" : "mag";
-    for (size_t i = 0; i < COUNT(types); i++)
-        if (types[i].kind == kind) return types[i].type;
-    return "misc";
-}
-
-static const char *unit_of(int32_t unit) { return unit == 107 ? "V" : unit == 112 ? "T" : unit == 201 ? "T/m" : ""; }
-
 /* scan number, number, kind, range, calibration, coil, 12 numbers of its place, unit, power of ten, name of 16 bytes. */
 static nd_status add_channel(fif_info *info, content *c, const fif_cursor *at, const fif_tag *tag)
 {
-    char bytes[CHANNEL_BYTES];
+    char bytes[FIF_CHANNEL_BYTES];
     CHECK(tag->n >= sizeof bytes, ND_ERR_FORMAT, "%s: channel %zu takes %zu bytes, expected %zu", ndi_stream_name(at->in), info->n_channels, tag->n,
           sizeof bytes);
     TRY(ndi_stream_read(at->in, tag->at, bytes, sizeof bytes));
@@ -48,7 +29,7 @@ static nd_status add_channel(fif_info *info, content *c, const fif_cursor *at, c
     const int32_t unit = ndi_fif_i32(bytes + 72);
     const double range = (double)ndi_fif_f32(bytes + 12), calibration = (double)ndi_fif_f32(bytes + 16);
     channel *ch = &info->channels[info->n_channels].is;
-    *ch = (channel){ .type = type_of(ndi_fif_i32(bytes + 8), unit), .unit = unit_of(unit), .scale = range * calibration };
+    *ch = (channel){ .type = ndi_fif_type_of(ndi_fif_i32(bytes + 8), unit), .unit = ndi_fif_unit_name(unit), .scale = range * calibration };
     info->channels[info->n_channels].calibration = calibration;
     TRY(ndi_content_text(c, bytes + 80, strnlen(bytes + 80, 16), &ch->name));
     CHECK(isfinite(ch->scale), ND_ERR_FORMAT, "%s: channel '%s' has no finite calibration", ndi_stream_name(at->in), ch->name);

@@ -5,6 +5,18 @@
 #include "io/fif.h"
 #include "io/signals.h"
 
+enum { FIF_CHANNEL_BYTES = 96 };
+
+typedef struct fif_kind_of_channel {
+    const char *type;
+    int32_t kind, coil; /* coil: what is written for it */
+} fif_kind_of_channel;
+
+const fif_kind_of_channel *ndi_fif_kind_of(const char *type); /* that of `misc` for types that FIF does not know */
+const char *ndi_fif_type_of(int32_t kind, int32_t unit);      /* the unit tells magnetometers and gradiometers apart */
+int32_t ndi_fif_unit_of(const char *name);                    /* -1 = none */
+const char *ndi_fif_unit_name(int32_t unit);                  /* "" = none of V, T and T/m */
+
 typedef struct fif_channel {
     channel is;         /* its scale is range x calibration, as recordings have it */
     double calibration; /* alone, as epochs and averages have it */

@@ -3,10 +3,10 @@
 #include <string.h>
 
 #include "base/text.h"
-#include "io/fif.h"
+#include "io/fif_info.h"
 #include "io/signals_write.h"
 
-enum { NAME_BYTES = 16, CHANNEL_INFO_BYTES = 96, ID_BYTES = 20, MAX_PARTS = 1000 };
+enum { NAME_BYTES = 16, ID_BYTES = 20, MAX_PARTS = 1000 };
 enum { TYPE_TEXT = 10, TYPE_CHANNEL = 30, TYPE_ID = 31 };
 enum { DIR_POINTER = 101, FREE_LIST = 106, NOP = 108, REF_FILE_NUMBER = 119, BLOCK_MEAS = 100, ROLE_PREVIOUS = 1, ROLE_NEXT = 2 };
 static const uint64_t most_bytes = 2000000000; /* of samples in a file; places in it are int32 */
@@ -77,33 +77,13 @@ static void end(fif_out *f, int32_t block) { put_int(f, FIF_BLOCK_END, block); }
 
 /* ---- channels ---- */
 
-typedef struct kind {
-    const char *type;
-    int32_t kind, coil;
-} kind;
-
-static const kind *kind_of(const char *type)
-{
-    static const kind kinds[] = {
-        { "misc", 502, 0 }, { "mag", 1, 3024 }, { "grad", 1, 3012 }, { "ref_meg", 301, 3024 }, { "eeg", 2, 1 },    { "stim", 3, 0 },
-        { "mcg", 201, 0 },  { "eog", 202, 0 },  { "emg", 302, 0 },   { "ecg", 402, 0 },        { "resp", 602, 0 }, { "seeg", 802, 1 },
-        { "dbs", 803, 1 },  { "syst", 900, 0 }, { "ecog", 902, 1 },  { "exci", 920, 0 },
-    };
-    for (size_t i = 0; i < COUNT(kinds); i++)
-        if (strcmp(kinds[i].type, type) == 0) return &kinds[i];
-    return &kinds[0];
-}
-
 /* Of MEG channels and triggers the type says it. */
 static int32_t unit_of(const channel *ch)
 {
-    static const struct {
-        const char *word;
-        int32_t unit;
-    } units[] = { { "mag", 112 }, { "grad", 201 }, { "stim", 107 }, { "V", 107 }, { "T", 112 }, { "T/m", 201 } };
-    for (size_t i = 0; i < COUNT(units); i++)
-        if (strcmp(units[i].word, i < 3 ? ch->type : ch->unit) == 0) return units[i].unit;
-    return -1;
+    static const char *const of_type[][2] = { { "mag", "T" }, { "grad", "T/m" }, { "stim", "V" } };
+    for (size_t i = 0; i < COUNT(of_type); i++)
+        if (strcmp(of_type[i][0], ch->type) == 0) return ndi_fif_unit_of(of_type[i][1]);
+    return ndi_fif_unit_of(ch->unit);
 }
 
 static bool is_long(const channel *ch) { return strlen(ch->name) >= NAME_BYTES; }
@@ -112,13 +92,13 @@ static bool is_long(const channel *ch) { return strlen(ch->name) >= NAME_BYTES; 
 static void put_channel(fif_out *f, size_t c)
 {
     const channel *ch = &f->s->channels[c];
-    const kind *k = kind_of(ch->type);
+    const fif_kind_of_channel *k = ndi_fif_kind_of(ch->type);
     char name[NAME_BYTES] = { 0 };
     if (is_long(ch))
         ndi_format(name, sizeof name, "%.8s#%zu", ch->name, c + 1);
     else
         memcpy(name, ch->name, strlen(ch->name));
-    put_tag(f, FIF_CHANNEL, TYPE_CHANNEL, CHANNEL_INFO_BYTES);
+    put_tag(f, FIF_CHANNEL, TYPE_CHANNEL, FIF_CHANNEL_BYTES);
     put_i32(f, (int32_t)c + 1);
     put_i32(f, (int32_t)c + 1);
     put_i32(f, k->kind);
