@@ -59,8 +59,20 @@ nd_status ndi_params_parse(const char *where, const param *params, size_t n, con
     return ND_OK;
 }
 
+/* As few digits as give the same number again. */
+static void format_value(char *digits, size_t size, double value)
+{
+    double again;
+    ndi_format(digits, size, "%.15g", value);
+    if (!ndi_parse_double(digits, digits + strlen(digits), &again) || again != value) ndi_format(digits, size, "%.17g", value);
+}
+
 void ndi_params_format(const param *params, size_t n, const double *values, text *t)
 {
     ndi_text_add_bytes(t, "", 0); /* no parameters are an empty text */
-    for (size_t i = 0; i < n; i++) ndi_text_add(t, "%s%s=%.17g", i ? " " : "", params[i].name, values[i]);
+    for (size_t i = 0; i < n; i++) {
+        char digits[32];
+        format_value(digits, sizeof digits, values[i]);
+        ndi_text_add(t, "%s%s=%s", i ? " " : "", params[i].name, digits);
+    }
 }
