@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "check.h"
+#include "data.h"
 #include "data/dataset.h"
 #include "fault.h"
 #include "neurodecode/dataset.h"
@@ -42,23 +43,6 @@ static nd_dataset *make(int32_t normalise)
     return d;
 }
 
-static nd_dataset_info info_of(const nd_dataset *d)
-{
-    nd_dataset_info info = { .size = sizeof info };
-    OK(nd_dataset_get_info(d, &info));
-    return info;
-}
-
-static float *data_of(const nd_dataset *d)
-{
-    nd_dataset_info info = info_of(d);
-    size_t n = info.n_trials * info.n_channels * info.n_samples;
-    float *x = calloc(n + 1, sizeof *x);
-    assert_non_null(x);
-    OK(nd_dataset_get_data(d, 0, info.n_trials, x, n));
-    return x;
-}
-
 static void assert_close(const float *a, const double *b, size_t n)
 {
     for (size_t i = 0; i < n; i++)
@@ -71,7 +55,7 @@ static void test_create(void **state)
 {
     (void)state;
     nd_dataset *d = make(0);
-    nd_dataset_info info = info_of(d);
+    nd_dataset_info info = nd_test_info(d);
     assert_int_equal(info.n_trials, TRIALS);
     assert_int_equal(info.n_channels, CHANNELS);
     assert_int_equal(info.n_samples, SAMPLES);
@@ -80,7 +64,7 @@ static void test_create(void **state)
     assert_int_equal(info.n_subjects, 1);
     assert_true(info.rate == 100 && info.start == -0.1);
     assert_int_equal(info.averaged, 1);
-    float *x = data_of(d);
+    float *x = nd_test_data(d);
     for (size_t i = 0; i < TRIALS * CHANNELS * SAMPLES; i++) assert_true(x[i] == sample(i));
     free(x);
     nd_trial t = { .size = sizeof t };
@@ -114,7 +98,7 @@ static void test_defaults(void **state)
     const char *name;
     OK(nd_dataset_get_channel(d, 1, &name));
     assert_string_equal(name, "1");
-    nd_dataset_info info = info_of(d);
+    nd_dataset_info info = nd_test_info(d);
     assert_true(info.rate == 1 && info.start == 0);
     nd_dataset_free(d);
 }
@@ -136,18 +120,18 @@ static void test_normalise(void **state)
 {
     (void)state;
     nd_dataset *raw = make(0);
-    float *x = data_of(raw);
+    float *x = nd_test_data(raw);
     for (int32_t kind = 1; kind <= 2; kind++) {
         nd_dataset *made = make(kind), *viewed, *twice;
         OK(nd_dataset_normalise(&viewed, raw, kind));
-        float *a = data_of(made), *b = data_of(viewed);
+        float *a = nd_test_data(made), *b = nd_test_data(viewed);
         double z[SAMPLES];
         for (size_t row = 0; row < TRIALS * CHANNELS; row++) {
             naive_normalise(x + row * SAMPLES, z, kind);
             assert_close(a + row * SAMPLES, z, SAMPLES);
         }
         assert_memory_equal(a, b, TRIALS * CHANNELS * SAMPLES * sizeof *a);
-        assert_int_equal(info_of(viewed).normalise, kind);
+        assert_int_equal(nd_test_info(viewed).normalise, kind);
         FAILS(ND_ERR_STATE, "normalised before", nd_dataset_normalise(&twice, viewed, 1));
         assert_null(twice);
         free(a);
@@ -170,7 +154,7 @@ static void test_flat_channels(void **state)
         o.normalise = kind;
         nd_dataset *d;
         OK(nd_dataset_create(&d, x, 1, 2, 9, NULL, &o));
-        float *z = data_of(d);
+        float *z = nd_test_data(d);
         for (size_t i = 0; i < 18; i++) assert_true(z[i] == 0);
         free(z);
         nd_dataset_free(d);
@@ -190,7 +174,7 @@ static void test_composition(void **state)
     OK(nd_dataset_baseline(&v[3], v[2], -0.1, 0));
     OK(nd_dataset_window(&v[4], v[3], 0, 0.1, 2));
     OK(nd_dataset_normalise(&v[5], v[4], ND_NORMALISE_ZSCORE));
-    float *raw = data_of(v[0]), *cut = data_of(v[4]), *z = data_of(v[5]);
+    float *raw = nd_test_data(v[0]), *cut = nd_test_data(v[4]), *z = nd_test_data(v[5]);
     for (size_t i = 0; i < 6; i++)
         if (i != 5) nd_dataset_free(v[i]); /* the last view keeps what it needs */
     for (size_t i = 0; i < 4; i++) {
@@ -206,7 +190,7 @@ static void test_composition(void **state)
             assert_close(z + (i * 2 + c) * 5, expected, 5);
         }
     }
-    nd_dataset_info info = info_of(v[5]);
+    nd_dataset_info info = nd_test_info(v[5]);
     assert_int_equal(info.n_trials, 4);
     assert_int_equal(info.n_samples, 5);
     assert_int_equal(info.n_images, 3);
@@ -228,7 +212,7 @@ static void test_late_operations(void **state)
     OK(nd_dataset_normalise(&z, raw, ND_NORMALISE_REFERENCE));
     OK(nd_dataset_window(&window, z, 0.05, 0.15, 1));
     OK(nd_dataset_baseline(&late, window, 0.05, 0.1));
-    float *whole = data_of(z), *x = data_of(late);
+    float *whole = nd_test_data(z), *x = nd_test_data(late);
     for (size_t row = 0; row < TRIALS * CHANNELS; row++) {
         double mean = 0, expected[10];
         for (size_t t = 15; t < 20; t++) mean += (double)whole[row * SAMPLES + t] / 5;
@@ -239,8 +223,8 @@ static void test_late_operations(void **state)
     free(whole);
     OK(nd_dataset_window(&thin, raw, -1, 1, 3));
     OK(nd_dataset_baseline(&based, thin, -0.1, -0.03));
-    whole = data_of(raw);
-    x = data_of(based);
+    whole = nd_test_data(raw);
+    x = nd_test_data(based);
     for (size_t t = 0; t < 10; t++) {
         double mean = ((double)whole[0] + (double)whole[3] + (double)whole[6]) / 3, expected = (double)whole[3 * t] - mean;
         assert_close(x + t, &expected, 1);
@@ -256,7 +240,7 @@ static void assert_channels(const nd_dataset *source, const char *channels, cons
     nd_dataset *d;
     char names[128] = "";
     OK(nd_dataset_select_channels(&d, source, channels));
-    for (size_t i = 0; i < info_of(d).n_channels; i++) {
+    for (size_t i = 0; i < nd_test_info(d).n_channels; i++) {
         const char *name;
         OK(nd_dataset_get_channel(d, i, &name));
         snprintf(names + strlen(names), sizeof names - strlen(names), i ? " %s" : "%s", name);
@@ -286,10 +270,10 @@ static void test_average(void **state)
     (void)state;
     nd_dataset *d = make(0), *mean;
     OK(nd_dataset_average(&mean, d));
-    nd_dataset_info info = info_of(mean);
+    nd_dataset_info info = nd_test_info(mean);
     assert_int_equal(info.n_trials, 7);
     assert_int_equal(info.averaged, 3);
-    float *x = data_of(d), *m = data_of(mean);
+    float *x = nd_test_data(d), *m = nd_test_data(mean);
     for (size_t image = 0; image < info.n_images; image++) {
         const char *id;
         nd_trial t = { .size = sizeof t };
@@ -322,14 +306,14 @@ static void test_concat(void **state)
     nd_dataset *d = make(0), *other, *narrow, *late, *both, *z;
     OK(nd_dataset_select(&other, d, some, 2));
     OK(nd_dataset_concat(&both, other, d));
-    nd_dataset_info info = info_of(both);
+    nd_dataset_info info = nd_test_info(both);
     assert_int_equal(info.n_trials, TRIALS + 2);
     assert_int_equal(info.n_images, 7);
     const char *id;
     OK(nd_dataset_get_image(both, 0, &id));
     assert_string_equal(id, "d");
     OK(nd_dataset_select_channels(&narrow, both, "Cz O1"));
-    float *x = data_of(d), *y = data_of(narrow);
+    float *x = nd_test_data(d), *y = nd_test_data(narrow);
     for (size_t i = 0; i < TRIALS + 2; i++) {
         size_t from = i < 2 ? some[i] : i - 2;
         assert_memory_equal(y + i * 2 * SAMPLES, x + (from * CHANNELS + 2) * SAMPLES, SAMPLES * sizeof *x);
@@ -393,8 +377,8 @@ static void test_split(void **state)
     for (size_t k = 0; k < 2; k++) {
         const char *group = k ? "concept" : "image";
         OK(nd_dataset_split(&a, &b, d, 0.1, group, 7));
-        assert_int_equal(info_of(b).n_trials, 40);
-        assert_int_equal(info_of(a).n_trials, N - 40);
+        assert_int_equal(nd_test_info(b).n_trials, 40);
+        assert_int_equal(nd_test_info(a).n_trials, N - 40);
         assert_int_equal(overlap(a, b, k), 0);
         OK(nd_dataset_split(&c, &e, d, 0.1, group, 7));
         nd_trial s = { .size = sizeof s }, t = { .size = sizeof t };
@@ -412,7 +396,7 @@ static void test_split(void **state)
         for (size_t i = 0; i < COUNT(all); i++) nd_dataset_free(all[i]);
     }
     OK(nd_dataset_split(&a, &b, d, 1e-9, "concept", 0));
-    assert_int_equal(info_of(b).n_concepts, 1);
+    assert_int_equal(nd_test_info(b).n_concepts, 1);
     nd_dataset_free(a);
     nd_dataset_free(b);
     FAILS(ND_ERR_ARGUMENT, "only one", nd_dataset_split(&a, &b, d, 0.1, "subject", 0));

@@ -12,6 +12,7 @@
 #include <zlib.h>
 
 #include "check.h"
+#include "data.h"
 #include "fault.h"
 #include "images.h"
 #include "io/format.h"
@@ -20,29 +21,6 @@
 #include "temp.h"
 
 enum { VOXELS = 24, VOLUMES = 30 };
-
-static nd_dataset_info info_of(const nd_dataset *d)
-{
-    nd_dataset_info info = { .size = sizeof info };
-    OK(nd_dataset_get_info(d, &info));
-    return info;
-}
-
-static nd_trial trial_of(const nd_dataset *d, size_t i)
-{
-    nd_trial t = { .size = sizeof t };
-    OK(nd_dataset_get_trial(d, i, &t));
-    return t;
-}
-
-static float *data_of(const nd_dataset *d)
-{
-    const nd_dataset_info info = info_of(d);
-    const size_t n = info.n_trials * info.n_channels * info.n_samples;
-    float *x = malloc(n * sizeof *x);
-    OK(nd_dataset_get_data(d, 0, info.n_trials, x, n));
-    return x;
-}
 
 static const char *write_image(const char *name, const nd_test_image *i)
 {
@@ -77,12 +55,12 @@ static nd_dataset *open_volumes(const char *path, const char *mask_path)
 /* Channels go by the last index fastest, as NumPy's image[mask]. */
 static void expect_masked(const nd_dataset *d)
 {
-    const nd_dataset_info info = info_of(d);
+    const nd_dataset_info info = nd_test_info(d);
     assert_int_equal(info.n_trials, VOLUMES);
     assert_int_equal(info.n_channels, 8);
     assert_int_equal(info.n_samples, 1);
     assert_true(info.rate == 1 / 1.5);
-    float *x = data_of(d);
+    float *x = nd_test_data(d);
     size_t channel = 0;
     for (size_t i = 0; i < VOXELS; i++) {
         const size_t z = i % 4, y = i / 4 % 3, at = i / 12 + 2 * (y + 3 * z);
@@ -97,8 +75,8 @@ static void expect_masked(const nd_dataset *d)
     }
     assert_int_equal(channel, 8);
     free(x);
-    assert_true(trial_of(d, 3).session == 2 && trial_of(d, 3).run == 7);
-    assert_string_equal(trial_of(d, 3).image, "3");
+    assert_true(nd_test_trial(d, 3).session == 2 && nd_test_trial(d, 3).run == 7);
+    assert_string_equal(nd_test_trial(d, 3).image, "3");
 }
 
 static void pack(const char *name, const char *from)
@@ -189,9 +167,9 @@ static nd_dataset *labelled(nd_dataset *d, const char *table, const nd_label_opt
 
 static void expect_labels(const nd_dataset *d, const char *const *labels, const int32_t *runs, const int32_t *sessions)
 {
-    const size_t n = info_of(d).n_trials;
+    const size_t n = nd_test_info(d).n_trials;
     for (size_t i = 0; i < n; i++) {
-        const nd_trial t = trial_of(d, i);
+        const nd_trial t = nd_test_trial(d, i);
         int32_t before = 0;
         for (size_t k = 0; k < i; k++) before += strcmp(labels[k], labels[i]) == 0;
         assert_string_equal(t.image, labels[i]);
@@ -222,7 +200,7 @@ static void tables(void **state)
         o.column = good[i].column;
         nd_dataset *d = labelled(make(4, 2), good[i].table, &o);
         expect_labels(d, words, good[i].has_runs ? runs : NULL, good[i].has_sessions ? sessions : NULL);
-        assert_int_equal(info_of(d).n_images, 3);
+        assert_int_equal(nd_test_info(d).n_images, 3);
         nd_dataset_free(d);
     }
     static const struct {
@@ -312,7 +290,7 @@ static size_t group_trials(const nd_dataset *d, int32_t run, size_t *trials)
 {
     size_t n = 0;
     for (size_t i = 0; i < TRIALS; i++)
-        if (run == 0 || trial_of(d, i).run == run) trials[n++] = i;
+        if (run == 0 || nd_test_trial(d, i).run == run) trials[n++] = i;
     return n;
 }
 
@@ -320,11 +298,11 @@ static void detrending(void **state)
 {
     (void)state;
     nd_dataset *d = make_runs(), *made;
-    float *x = data_of(d);
+    float *x = nd_test_data(d);
     for (int32_t degree = 0; degree <= 3; degree++)
         for (int32_t by_run = 0; by_run < 2; by_run++) {
             OK(nd_dataset_detrend(&made, d, degree, by_run ? "run" : NULL));
-            float *y = data_of(made);
+            float *y = nd_test_data(made);
             for (int32_t run = by_run; run <= 2 * by_run; run++) {
                 size_t trials[TRIALS];
                 const size_t n = group_trials(d, run, trials);
@@ -336,7 +314,7 @@ static void detrending(void **state)
                 }
             }
             free(y);
-            assert_int_equal(trial_of(made, 3).run, 1);
+            assert_int_equal(nd_test_trial(made, 3).run, 1);
             nd_dataset_free(made);
         }
     free(x);
@@ -350,10 +328,10 @@ static void standardising(void **state)
 {
     (void)state;
     nd_dataset *d = make_runs(), *made;
-    float *x = data_of(d);
+    float *x = nd_test_data(d);
     for (int32_t of_label = 0; of_label < 2; of_label++) {
         OK(nd_dataset_standardise(&made, d, of_label ? NULL : "run", of_label ? "rest, a" : NULL));
-        float *y = data_of(made);
+        float *y = nd_test_data(made);
         for (int32_t run = !of_label; run <= 2 * !of_label; run++) {
             size_t trials[TRIALS];
             const size_t n = group_trials(d, run, trials);
@@ -382,7 +360,7 @@ static void standardising(void **state)
     static const float flat[6] = { 3, 3, 3, 3, 3, 3 };
     OK(nd_dataset_create(&d, flat, 6, 1, 1, NULL, NULL));
     OK(nd_dataset_standardise(&made, d, NULL, NULL));
-    float *y = data_of(made);
+    float *y = nd_test_data(made);
     for (size_t i = 0; i < 6; i++) assert_true(y[i] == 0);
     free(y);
     nd_dataset_free(made);
@@ -394,10 +372,10 @@ static void selection(void **state)
     (void)state;
     nd_dataset *d = make_runs(), *made;
     OK(nd_dataset_select_labels(&made, d, NULL, "rest"));
-    assert_int_equal(info_of(made).n_trials, TRIALS - 6);
+    assert_int_equal(nd_test_info(made).n_trials, TRIALS - 6);
     nd_dataset_free(made);
     OK(nd_dataset_select_labels(&made, d, "rest b", "b/dog"));
-    assert_int_equal(info_of(made).n_trials, 6);
+    assert_int_equal(nd_test_info(made).n_trials, 6);
     nd_dataset_free(made);
     FAILS(ND_ERR_ARGUMENT, "keep: no trial has the label 'c'", nd_dataset_select_labels(&made, d, "rest,c", NULL));
     FAILS(ND_ERR_ARGUMENT, "none of 23 trials is left", nd_dataset_select_labels(&made, d, "a", "a/cat"));
@@ -411,17 +389,17 @@ static void blocks(void **state)
     static const char table[] = "a 1\na 1\nb 1\na 1\na 2\na 2\na 2\n";
     static const char *const labels[] = { "a", "b", "a", "a" };
     nd_dataset *d = labelled(make(7, 2), table, NULL), *made, *mean;
-    float *x = data_of(d);
+    float *x = nd_test_data(d);
     OK(nd_dataset_average_blocks(&made, d));
     expect_labels(made, labels, (const int32_t[]){ 1, 1, 1, 2 }, NULL);
-    assert_int_equal(info_of(made).averaged, 3);
-    float *y = data_of(made);
+    assert_int_equal(nd_test_info(made).averaged, 3);
+    float *y = nd_test_data(made);
     assert_true(fabs((double)y[1] - ((double)x[1] + (double)x[3]) / 2) < 1e-5);
     assert_true(y[2] == x[4]);
     free(y);
     OK(nd_dataset_average(&mean, d)); /* over runs: of no run; within one: still of it */
-    assert_int_equal(trial_of(mean, 0).run, 0);
-    assert_int_equal(trial_of(mean, 1).run, 1);
+    assert_int_equal(nd_test_trial(mean, 0).run, 0);
+    assert_int_equal(nd_test_trial(mean, 1).run, 1);
     nd_dataset_free(mean);
     nd_dataset_free(made);
     nd_dataset_free(d);
@@ -436,18 +414,18 @@ static void groups(void **state)
     nd_dataset *d = labelled(make(6, 2), "a 1 1\nb 1 1\na 2 1\nb 2 1\na 1 2\nb 1 2\n", NULL), *most, *rest;
     for (uint64_t seed = 0; seed < 8; seed++) {
         OK(nd_dataset_split(&most, &rest, d, 0.3, "run", seed)); /* one of three: run 1 of session 2 is another one */
-        assert_int_equal(info_of(rest).n_trials, 2);
-        assert_true(trial_of(rest, 0).run == trial_of(rest, 1).run && trial_of(rest, 0).session == trial_of(rest, 1).session);
+        assert_int_equal(nd_test_info(rest).n_trials, 2);
+        assert_true(nd_test_trial(rest, 0).run == nd_test_trial(rest, 1).run && nd_test_trial(rest, 0).session == nd_test_trial(rest, 1).session);
         nd_dataset_free(most);
         nd_dataset_free(rest);
         OK(nd_dataset_split(&most, &rest, d, 0.5, "session", seed));
-        assert_int_equal(info_of(rest).n_trials, trial_of(rest, 0).session == 1 ? 4 : 2);
+        assert_int_equal(nd_test_info(rest).n_trials, nd_test_trial(rest, 0).session == 1 ? 4 : 2);
         nd_dataset_free(most);
         nd_dataset_free(rest);
     }
     OK(nd_dataset_save(d, nd_test_temp("runs.safetensors"), NULL, NULL));
     OK(nd_dataset_open(&rest, nd_test_temp("runs.safetensors"), NULL, NULL, NULL));
-    assert_true(trial_of(rest, 3).run == 2 && trial_of(rest, 3).session == 1 && trial_of(rest, 5).session == 2);
+    assert_true(nd_test_trial(rest, 3).run == 2 && nd_test_trial(rest, 3).session == 1 && nd_test_trial(rest, 5).session == 2);
     nd_dataset_free(rest);
     nd_dataset_free(d);
 }
@@ -470,7 +448,7 @@ static void older_stores(void **state)
     nd_dataset *d;
     OK(ndi_format_write(nd_test_temp("older.safetensors"), NULL, &all));
     OK(nd_dataset_open(&d, nd_test_temp("older.safetensors"), NULL, NULL, NULL));
-    assert_true(trial_of(d, 1).run == 0 && trial_of(d, 1).session == 0);
+    assert_true(nd_test_trial(d, 1).run == 0 && nd_test_trial(d, 1).session == 0);
     nd_dataset_free(d);
 }
 

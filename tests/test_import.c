@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include "check.h"
+#include "data.h"
 #include "data/dataset.h"
 #include "fault.h"
 #include "temp.h"
@@ -55,14 +56,6 @@ static void write_recording(const char *path, const char *kind, const double *x,
     OK(ndi_format_write(path, kind, &all));
 }
 
-static void write_array(const char *path, dtype type, size_t n_dims, const size_t *shape, const void *data)
-{
-    put_array a = { .name = "x", .type = type, .n_dims = n_dims, .data = data };
-    for (size_t i = 0; i < n_dims; i++) a.shape[i] = shape[i];
-    const put all = { .arrays = &a, .n_arrays = 1 };
-    OK(ndi_format_write(path, NULL, &all));
-}
-
 static nd_dataset_options defaults(void)
 {
     nd_dataset_options o;
@@ -70,40 +63,16 @@ static nd_dataset_options defaults(void)
     return o;
 }
 
-static nd_dataset_info info_of(const nd_dataset *d)
-{
-    nd_dataset_info info = { .size = sizeof info };
-    OK(nd_dataset_get_info(d, &info));
-    return info;
-}
-
-static nd_trial trial_of(const nd_dataset *d, size_t i)
-{
-    nd_trial t = { .size = sizeof t };
-    OK(nd_dataset_get_trial(d, i, &t));
-    return t;
-}
-
-static float *data_of(const nd_dataset *d)
-{
-    nd_dataset_info info = info_of(d);
-    size_t n = info.n_trials * info.n_channels * info.n_samples;
-    float *x = calloc(n + 1, sizeof *x);
-    assert_non_null(x);
-    OK(nd_dataset_get_data(d, 0, info.n_trials, x, n));
-    return x;
-}
-
 static void assert_same(const nd_dataset *a, const nd_dataset *b)
 {
-    nd_dataset_info ia = info_of(a), ib = info_of(b);
+    nd_dataset_info ia = nd_test_info(a), ib = nd_test_info(b);
     assert_memory_equal(&ia, &ib, sizeof ia);
-    float *x = data_of(a), *y = data_of(b);
+    float *x = nd_test_data(a), *y = nd_test_data(b);
     assert_memory_equal(x, y, ia.n_trials * ia.n_channels * ia.n_samples * sizeof *x);
     free(x);
     free(y);
     for (size_t i = 0; i < ia.n_trials; i++) {
-        nd_trial s = trial_of(a, i), t = trial_of(b, i);
+        nd_trial s = nd_test_trial(a, i), t = nd_test_trial(b, i);
         assert_string_equal(s.image, t.image);
         assert_int_equal(s.subject, t.subject);
         assert_int_equal(s.repetition, t.repetition);
@@ -122,15 +91,15 @@ static void test_recording(void **state)
         const char *path = nd_test_temp(kinds[k][1]);
         write_recording(path, kinds[k][0], samples, IMAGES);
         OK(nd_dataset_open(&d, path, NULL, NULL, NULL));
-        nd_dataset_info info = info_of(d);
+        nd_dataset_info info = nd_test_info(d);
         assert_int_equal(info.n_trials, IMAGES * REPETITIONS);
         assert_int_equal(info.n_images, IMAGES);
         assert_true(info.rate == 250 && info.start == 0);
         assert_string_equal(ndi_dataset_channel(d, 2), "Oz");
-        nd_trial t = trial_of(d, 7);
+        nd_trial t = nd_test_trial(d, 7);
         assert_string_equal(t.image, "2");
         assert_int_equal(t.repetition, 1);
-        float *x = data_of(d);
+        float *x = nd_test_data(d);
         for (size_t i = 0; i < TOTAL; i++) assert_true(x[i] == (float)samples[i]);
         free(x);
         nd_dataset_free(d);
@@ -173,12 +142,12 @@ static void test_average_while_reading(void **state)
         assert_same(first, d);
         nd_dataset_free(d);
     }
-    nd_dataset_info info = info_of(first);
+    nd_dataset_info info = nd_test_info(first);
     assert_int_equal(info.n_trials, IMAGES);
     assert_int_equal(info.averaged, REPETITIONS);
     assert_int_equal(info.normalise, ND_NORMALISE_REFERENCE);
-    assert_int_equal(trial_of(first, 1).subject, 4);
-    float *x = data_of(first);
+    assert_int_equal(nd_test_trial(first, 1).subject, 4);
+    float *x = nd_test_data(first);
     for (size_t image = 0; image < IMAGES; image++) {
         double mean[TRIAL];
         naive_reference(image, mean);
@@ -241,8 +210,8 @@ static void test_axes(void **state)
         x[i] = (float)i;
         y[(t * CHANNELS + c) * SUBJECTS * PICTURES + trial] = x[i];
     }
-    write_array(nd_test_temp("x.npy"), DTYPE_F32, 4, shape, x);
-    write_array(nd_test_temp("y.npy"), DTYPE_F32, 4, turned, y);
+    nd_test_write_array(nd_test_temp("x.npy"), DTYPE_F32, 4, shape, x);
+    nd_test_write_array(nd_test_temp("y.npy"), DTYPE_F32, 4, turned, y);
     nd_dataset_options o = defaults();
     nd_dataset *a, *b;
     o.axes = "subject image channel sample";
@@ -250,12 +219,12 @@ static void test_axes(void **state)
     o.axes = "sample, channel, subject, image";
     OK(nd_dataset_open(&b, nd_test_temp("y.npy"), &o, NULL, NULL));
     assert_same(a, b);
-    float *z = data_of(b);
+    float *z = nd_test_data(b);
     assert_memory_equal(z, x, sizeof x);
     free(z);
-    assert_int_equal(info_of(a).n_images, PICTURES);
-    assert_int_equal(info_of(a).n_subjects, SUBJECTS);
-    nd_trial t = trial_of(a, 5);
+    assert_int_equal(nd_test_info(a).n_images, PICTURES);
+    assert_int_equal(nd_test_info(a).n_subjects, SUBJECTS);
+    nd_trial t = nd_test_trial(a, 5);
     assert_int_equal(t.subject, 3);
     assert_string_equal(t.image, "1");
     assert_int_equal(t.repetition, 0);
@@ -264,7 +233,7 @@ static void test_axes(void **state)
     o.axes = "repetition image channel sample";
     o.average = 1;
     OK(nd_dataset_open(&a, nd_test_temp("x.npy"), &o, NULL, NULL));
-    assert_int_equal(info_of(a).n_trials, PICTURES);
+    assert_int_equal(nd_test_info(a).n_trials, PICTURES);
     float first[TRIAL];
     OK(nd_dataset_get_data(a, 1, 1, first, TRIAL));
     for (size_t i = 0; i < TRIAL; i++) assert_true(first[i] == (x[TRIAL + i] + x[3 * TRIAL + i] + x[5 * TRIAL + i]) / 3);
@@ -288,9 +257,9 @@ static void test_default_axes(void **state)
     float x[120] = { 0 };
     for (size_t k = 0; k < 3; k++) {
         nd_dataset *d;
-        write_array(nd_test_temp("n.npy"), DTYPE_F32, k + 2, shapes[k], x);
+        nd_test_write_array(nd_test_temp("n.npy"), DTYPE_F32, k + 2, shapes[k], x);
         OK(nd_dataset_open(&d, nd_test_temp("n.npy"), NULL, NULL, NULL));
-        nd_dataset_info info = info_of(d);
+        nd_dataset_info info = nd_test_info(d);
         assert_int_equal(info.n_trials, 6);
         assert_int_equal(info.n_images, 6);
         assert_int_equal(info.n_channels, expected[k][0]);
@@ -309,20 +278,20 @@ static void test_image_lists(void **state)
     float x[8] = { 0 };
     nd_dataset *d;
     nd_dataset_options o = defaults();
-    write_array(nd_test_temp("m.npy"), DTYPE_F32, 2, shape, x);
-    write_array(nd_test_temp("ids.npy"), DTYPE_I32, 1, four, numbers);
+    nd_test_write_array(nd_test_temp("m.npy"), DTYPE_F32, 2, shape, x);
+    nd_test_write_array(nd_test_temp("ids.npy"), DTYPE_I32, 1, four, numbers);
     nd_test_write_text("ids.txt", "\xEF\xBB\xBF"
                                   "a/cat 1\r\na/cat 2\r\nb/d\xC3\xB6g\r\na/cat 1\r\n\r\n");
     o.images = nd_test_temp("ids.txt");
     OK(nd_dataset_open(&d, nd_test_temp("m.npy"), &o, NULL, NULL));
-    assert_int_equal(info_of(d).n_images, 3);
-    assert_string_equal(trial_of(d, 2).image, "b/d\xC3\xB6g");
-    assert_string_equal(trial_of(d, 3).image, "a/cat 1");
-    assert_int_equal(trial_of(d, 3).repetition, 1);
+    assert_int_equal(nd_test_info(d).n_images, 3);
+    assert_string_equal(nd_test_trial(d, 2).image, "b/d\xC3\xB6g");
+    assert_string_equal(nd_test_trial(d, 3).image, "a/cat 1");
+    assert_int_equal(nd_test_trial(d, 3).repetition, 1);
     nd_dataset_free(d);
     o.images = nd_test_temp("ids.npy");
     OK(nd_dataset_open(&d, nd_test_temp("m.npy"), &o, NULL, NULL));
-    assert_string_equal(trial_of(d, 1).image, "73000");
+    assert_string_equal(nd_test_trial(d, 1).image, "73000");
     nd_dataset_free(d);
     nd_test_write_text("short.txt", "a\nb\nc\n");
     o.images = nd_test_temp("short.txt");
@@ -379,7 +348,7 @@ static void test_store_options(void **state)
     o.average = 1;
     OK(nd_dataset_open(&direct, nd_test_temp("source.npy"), &o, NULL, NULL));
     OK(nd_dataset_open(&d, nd_test_temp("raw.safetensors"), &o, NULL, NULL));
-    float *x = data_of(direct), *y = data_of(d);
+    float *x = nd_test_data(direct), *y = nd_test_data(d);
     for (size_t i = 0; i < IMAGES * TRIAL; i++) assert_true(fabsf(x[i] - y[i]) < 1e-4f);
     free(x);
     free(y);
@@ -461,19 +430,19 @@ static void test_things_eeg2(void **state)
     make_things();
     const char *root = nd_test_temp("eeg2");
     OK(nd_dataset_open_things_eeg2(&d, root, 1, "training", NULL, NULL, NULL, NULL));
-    nd_dataset_info info = info_of(d);
+    nd_dataset_info info = nd_test_info(d);
     assert_int_equal(info.n_trials, 5);
     assert_int_equal(info.n_concepts, 3);
     assert_int_equal(info.averaged, 3);
-    assert_string_equal(trial_of(d, 3).image, "00002_abacus/abacus_02n");
-    assert_int_equal(trial_of(d, 3).subject, 1);
+    assert_string_equal(nd_test_trial(d, 3).image, "00002_abacus/abacus_02n");
+    assert_int_equal(nd_test_trial(d, 3).subject, 1);
     nd_dataset_free(d);
     nd_dataset_options o = defaults();
     OK(nd_dataset_open_things_eeg2(&d, root, 1, "test", NULL, &o, NULL, NULL));
-    info = info_of(d);
+    info = nd_test_info(d);
     assert_int_equal(info.n_trials, 15);
-    assert_string_equal(trial_of(d, 0).image, "00001_aircraft_carrier/aircraft_carrier_06s");
-    assert_int_equal(trial_of(d, 4).repetition, 4);
+    assert_string_equal(nd_test_trial(d, 0).image, "00001_aircraft_carrier/aircraft_carrier_06s");
+    assert_int_equal(nd_test_trial(d, 4).repetition, 4);
     nd_dataset_free(d);
     FAILS(ND_ERR_IO, "sub-02/preprocessed_eeg_test.npy: no such file", nd_dataset_open_things_eeg2(&d, root, 2, "test", NULL, NULL, NULL, NULL));
     FAILS(ND_ERR_ARGUMENT, "'validation'", nd_dataset_open_things_eeg2(&d, root, 1, "validation", NULL, NULL, NULL, NULL));
@@ -563,12 +532,12 @@ static void test_real_recording(void **state)
     o.start = -0.1;
     nd_dataset *d;
     OK(nd_dataset_open(&d, data, &o, NULL, NULL));
-    nd_dataset_info info = info_of(d);
+    nd_dataset_info info = nd_test_info(d);
     assert_int_equal(info.n_trials, 46 * 5);
     assert_int_equal(info.n_subjects, 46);
     assert_int_equal(info.n_images, 5);
-    assert_int_equal(trial_of(d, 229).subject, 46);
-    assert_string_equal(trial_of(d, 229).image, "4");
+    assert_int_equal(nd_test_trial(d, 229).subject, 46);
+    assert_string_equal(nd_test_trial(d, 229).image, "4");
     nd_dataset_free(d);
 }
 

@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "check.h"
+#include "data.h"
 #include "fault.h"
 #include "io/format.h"
 #include "neurodecode/bank.h"
@@ -35,33 +36,11 @@ static int teardown(void **state)
     return 0;
 }
 
-static void write_array(const char *name, dtype type, size_t n_dims, const size_t *shape, const void *data)
-{
-    put_array a = { .name = "x", .type = type, .n_dims = n_dims, .data = data };
-    for (size_t i = 0; i < n_dims; i++) a.shape[i] = shape[i];
-    const put all = { .arrays = &a, .n_arrays = 1 };
-    OK(ndi_format_write(nd_test_temp(name), NULL, &all));
-}
-
 static nd_dataset_options dataset_defaults(void)
 {
     nd_dataset_options o;
     OK(nd_dataset_options_init(&o, sizeof o));
     return o;
-}
-
-static nd_dataset_info info_of(const nd_dataset *d)
-{
-    nd_dataset_info info = { .size = sizeof info };
-    OK(nd_dataset_get_info(d, &info));
-    return info;
-}
-
-static const char *image_of(const nd_dataset *d, size_t i)
-{
-    nd_trial t = { .size = sizeof t };
-    OK(nd_dataset_get_trial(d, i, &t));
-    return t.image;
 }
 
 /* ---- concepts x images x repetitions x channels x samples ---- */
@@ -77,7 +56,7 @@ static void write_plain(const char *folder, const char *info)
     snprintf(name, sizeof name, "%s/sub-01", folder);
     nd_test_subfolder(name);
     snprintf(name, sizeof name, "%s/sub-01/train.npy", folder);
-    write_array(name, DTYPE_F32, 5, five, samples);
+    nd_test_write_array(nd_test_temp(name), DTYPE_F32, 5, five, samples);
     snprintf(name, sizeof name, "%s/info.json", folder);
     nd_test_write_text(name, info);
 }
@@ -93,7 +72,7 @@ static void test_plain_arrays(void **state)
     o.images = nd_test_temp("ids.txt");
     for (o.average = 0; o.average < 2; o.average++) {
         OK(nd_dataset_open(&d, nd_test_temp("plain/sub-01/train.npy"), &o, NULL, NULL));
-        nd_dataset_info info = info_of(d);
+        nd_dataset_info info = nd_test_info(d);
         assert_int_equal(info.n_trials, o.average ? CONCEPTS * IMAGES : TRIALS);
         assert_int_equal(info.n_images, CONCEPTS * IMAGES);
         assert_int_equal(info.n_concepts, CONCEPTS);
@@ -102,7 +81,7 @@ static void test_plain_arrays(void **state)
         assert_string_equal(channel, "Oz");
         float x[TRIAL];
         const size_t image = 3, trial = o.average ? image : image * REPETITIONS + 1;
-        assert_string_equal(image_of(d, trial), "b/2");
+        assert_string_equal(nd_test_trial(d, trial).image, "b/2");
         OK(nd_dataset_get_data(d, trial, 1, x, TRIAL));
         for (size_t i = 0; i < TRIAL; i++) {
             const float *first = samples + image * REPETITIONS * TRIAL + i;
@@ -171,7 +150,7 @@ static void test_folder(void **state)
     OK(ndi_format_write(nd_test_temp("eeg2/image_set/image_metadata.npy"), NULL, &all));
     for (size_t i = 0; i < 2; i++) {
         OK(nd_dataset_open_things_eeg2(&d, nd_test_temp("eeg2"), 1, "training", nd_test_temp("stores"), NULL, NULL, NULL));
-        assert_string_equal(image_of(d, 4), "00003_c/c1");
+        assert_string_equal(nd_test_trial(d, 4).image, "00003_c/c1");
         OK(nd_dataset_get_channel(d, 0, &channel));
         assert_string_equal(channel, i ? "P1" : "O1");
         nd_dataset_free(d);
@@ -186,7 +165,7 @@ static void test_features(void **state)
     nd_bank *b;
     nd_bank_options o;
     float x[CONCEPTS * IMAGES * 4];
-    write_array("image_train.npy", DTYPE_F32, 3, shape, samples);
+    nd_test_write_array(nd_test_temp("image_train.npy"), DTYPE_F32, 3, shape, samples);
     nd_test_write_text("ids.txt", ids);
     OK(nd_bank_options_init(&o, sizeof o));
     FAILS(ND_ERR_FORMAT, "expected images x dim", nd_bank_open(&b, nd_test_temp("image_train.npy"), &o, NULL, NULL));
@@ -235,8 +214,8 @@ static void test_identity(void **state)
     static const size_t training[4] = { PUBLISHED, 3, 1, 1 }, test[4] = { 100, 80, 1, 1 };
     static float x[PUBLISHED * 3];
     write_metadata("aardvark_01b.jpg", NULL);
-    write_array("published/Preprocessed_data_250Hz/sub-01/preprocessed_eeg_training.npy", DTYPE_F32, 4, training, x);
-    write_array("published/Preprocessed_data_250Hz/sub-01/preprocessed_eeg_test.npy", DTYPE_F32, 4, test, x);
+    nd_test_write_array(nd_test_temp("published/Preprocessed_data_250Hz/sub-01/preprocessed_eeg_training.npy"), DTYPE_F32, 4, training, x);
+    nd_test_write_array(nd_test_temp("published/Preprocessed_data_250Hz/sub-01/preprocessed_eeg_test.npy"), DTYPE_F32, 4, test, x);
     FAILS(ND_ERR_FORMAT,
           "preprocessed_eeg_training.npy: array 'data' has shape (16540 x 3 x 1 x 1), expected 16540 images x 4 repetitions x channels x samples, as "
           "THINGS-EEG2 has for training",
@@ -287,7 +266,7 @@ static void test_16_bits(void **state)
         float x[N16];
         nd_dataset *d, *stored;
         nd_bank *b;
-        write_array(s->name, s->type, 2, shape, s->bits);
+        nd_test_write_array(nd_test_temp(s->name), s->type, 2, shape, s->bits);
         OK(nd_dataset_open(&d, nd_test_temp(s->name), NULL, NULL, NULL));
         OK(nd_dataset_get_data(d, 0, 3, x, N16));
         assert_memory_equal(x, s->values, sizeof x);
@@ -311,7 +290,7 @@ static void test_16_bits_convert(void **state)
         content *c;
         const array *a;
         uint16_t bits[N16];
-        write_array(smalls[i].name, smalls[i].type, 2, shape, smalls[i].bits);
+        nd_test_write_array(nd_test_temp(smalls[i].name), smalls[i].type, 2, shape, smalls[i].bits);
         OK(nd_file_convert(nd_test_temp(smalls[i].name), nd_test_temp("converted.safetensors")));
         OK(ndi_content_open(&c, nd_test_temp("converted.safetensors")));
         OK(ndi_content_pick(c, NULL, &a));
@@ -331,7 +310,7 @@ static void test_16_bits_infinite(void **state)
     static const uint16_t bits[N16] = { 0x3c00, 0x3c00, 0x3c00, 0x7c00, 0x3c00, 0x3c00 };
     nd_dataset *d;
     nd_bank *b;
-    write_array("i.npy", DTYPE_F16, 2, shape, bits);
+    nd_test_write_array(nd_test_temp("i.npy"), DTYPE_F16, 2, shape, bits);
     FAILS(ND_ERR_NUMERIC, "trial 1 (image '1', repetition 0), channel '1'", nd_dataset_open(&d, nd_test_temp("i.npy"), NULL, NULL, NULL));
     FAILS(ND_ERR_NUMERIC, "i.npy", nd_bank_open(&b, nd_test_temp("i.npy"), NULL, NULL, NULL));
 }

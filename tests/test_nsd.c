@@ -14,6 +14,7 @@
 
 #include "base/random.h"
 #include "check.h"
+#include "data.h"
 #include "data/nsd.h"
 #include "fault.h"
 #include "io/format.h"
@@ -78,14 +79,6 @@ static int teardown(void **state)
 
 /* ---- files ---- */
 
-static void write_array(const char *name, dtype type, size_t n_dims, const size_t *shape, const void *data)
-{
-    put_array a = { .name = "x", .type = type, .n_dims = n_dims, .data = data };
-    for (size_t i = 0; i < n_dims; i++) a.shape[i] = shape[i];
-    const put all = { .arrays = &a, .n_arrays = 1 };
-    OK(ndi_format_write(nd_test_temp(name), NULL, &all));
-}
-
 static void write_design(const char *folder)
 {
     char name[80];
@@ -104,7 +97,7 @@ static const char *whole(void)
     static const size_t shape[2] = { N, VOXELS };
     write_design("whole");
     nd_test_subfolder("whole/nsdgeneral");
-    write_array("whole/nsdgeneral/subj02_nsdgeneral.npy", DTYPE_F32, 2, shape, voxels);
+    nd_test_write_array(nd_test_temp("whole/nsdgeneral/subj02_nsdgeneral.npy"), DTYPE_F32, 2, shape, voxels);
     return nd_test_temp("whole");
 }
 
@@ -117,9 +110,9 @@ static const char *sessions(void)
     for (size_t v = 0; v < VOXELS; v++) mask[stored(inside[v])] = 1;
     write_design("sessions");
     nd_test_subfolder("sessions/subj02");
-    write_array("sessions/subj02/betas_session01.npy", DTYPE_I16, 4, shape, volumes[0]);
-    write_array("sessions/subj02/betas_session02.npy", DTYPE_I16, 4, shape, volumes[NSD_SESSION]);
-    write_array("sessions/subj02/nsdgeneral.npy", DTYPE_I8, 3, one, mask);
+    nd_test_write_array(nd_test_temp("sessions/subj02/betas_session01.npy"), DTYPE_I16, 4, shape, volumes[0]);
+    nd_test_write_array(nd_test_temp("sessions/subj02/betas_session02.npy"), DTYPE_I16, 4, shape, volumes[NSD_SESSION]);
+    nd_test_write_array(nd_test_temp("sessions/subj02/nsdgeneral.npy"), DTYPE_I8, 3, one, mask);
     return nd_test_temp("sessions");
 }
 
@@ -160,13 +153,6 @@ static size_t trials_of(const nd_dataset *d)
     assert_int_equal(info.n_channels, VOXELS);
     assert_int_equal(info.n_samples, 1);
     return info.n_trials;
-}
-
-static nd_trial trial_of(const nd_dataset *d, size_t i)
-{
-    nd_trial t = { .size = sizeof t };
-    OK(nd_dataset_get_trial(d, i, &t));
-    return t;
 }
 
 /* ---- the definition ---- */
@@ -214,8 +200,8 @@ static void check_store(const nd_dataset *d, bool test, bool averaged, int zscor
         char id[NSD_ID_SIZE];
         assert_true(row < n);
         ndi_nsd_id(id, (uint32_t)picture_of(t));
-        assert_string_equal(trial_of(d, row).image, id);
-        assert_int_equal(trial_of(d, row).subject, SUBJECT);
+        assert_string_equal(nd_test_trial(d, row).image, id);
+        assert_int_equal(nd_test_trial(d, row).subject, SUBJECT);
         OK(nd_dataset_get_data(d, row, 1, x, VOXELS));
         for (size_t v = 0; v < VOXELS && row % step == 0; v++)
             assert_true(fabs((double)x[v] - (averaged ? average(t, v, zscore) : score(t, v, zscore))) < 1e-6);
@@ -311,7 +297,7 @@ static void test_join(void **state)
     static const size_t shape[2] = { NSD_PICTURES, 1 };
     prepare(whole(), "join", "", 1);
     for (size_t i = 0; i < NSD_PICTURES; i++) all[i] = (float)i;
-    write_array("all.npy", DTYPE_F32, 2, shape, all);
+    nd_test_write_array(nd_test_temp("all.npy"), DTYPE_F32, 2, shape, all);
     nd_bank_options o;
     nd_bank *b, *own;
     nd_dataset *d = open_store("join", "test");
@@ -321,12 +307,12 @@ static void test_join(void **state)
     OK(nd_bank_select_for(&own, b, d));
     float *x = calloc(trials_of(d), sizeof *x);
     OK(nd_bank_get_vectors(own, NULL, x, trials_of(d)));
-    for (size_t i = 0; i < trials_of(d); i++) assert_int_equal(x[i], atoi(trial_of(d, i).image + 4));
+    for (size_t i = 0; i < trials_of(d); i++) assert_int_equal(x[i], atoi(nd_test_trial(d, i).image + 4));
     free(x);
     size_t n_text;
     uint8_t *text = nd_test_read(nd_test_temp("join/subj02_test_images.txt"), &n_text);
     assert_int_equal(n_text, trials_of(d) * 10);
-    for (size_t i = 0; i < trials_of(d); i++) assert_memory_equal(text + 10 * i, trial_of(d, i).image, 9);
+    for (size_t i = 0; i < trials_of(d); i++) assert_memory_equal(text + 10 * i, nd_test_trial(d, i).image, 9);
     free(text);
     nd_bank_free(b);
     nd_bank_free(own);
@@ -407,9 +393,9 @@ static void test_identity(void **state)
     whole();
     FAILS(ND_ERR_FORMAT, "subject 2: 5 voxels, expected the 14278 of nsdgeneral; check=0", create("whole", "subject=2"));
     FAILS(ND_ERR_ARGUMENT, "sessions: got 3, expected at most 2", create("whole", "subject=2 check=0 sessions=3"));
-    write_array("whole/nsdgeneral/subj02_nsdgeneral.npy", DTYPE_F32, 2, odd, voxels);
+    nd_test_write_array(nd_test_temp("whole/nsdgeneral/subj02_nsdgeneral.npy"), DTYPE_F32, 2, odd, voxels);
     FAILS(ND_ERR_FORMAT, "has 1499 trials, expected a multiple of 750", create("whole", "subject=2 check=0"));
-    write_array("whole/nsdgeneral/subj02_nsdgeneral.npy", DTYPE_F32, 1, flat, voxels);
+    nd_test_write_array(nd_test_temp("whole/nsdgeneral/subj02_nsdgeneral.npy"), DTYPE_F32, 1, flat, voxels);
     FAILS(ND_ERR_FORMAT, "expected trials x voxels", create("whole", "subject=2 check=0"));
 }
 

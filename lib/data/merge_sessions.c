@@ -119,15 +119,12 @@ static nd_status fit_per_time(const session_trials *t, double *sum)
     double *z = NULL;
     nd_status status;
     for (size_t i = 0; i < t->n_trials; i++) n_images = (size_t)t->image[i] < n_images ? n_images : (size_t)t->image[i] + 1;
-    GO(NEW(begin, n_images + 2));
-    GO(NEW(members, t->n_trials));
-    for (size_t i = 0; i < t->n_trials; i++) begin[t->image[i] + 2]++;
+    GO(ndi_sort_by_group((const uint32_t *)t->image, t->n_trials, n_images, &members, &begin));
     for (size_t k = 0; k < n_images; k++) {
-        most = begin[k + 2] > most ? begin[k + 2] : most;
-        present += begin[k + 2] > 0;
-        begin[k + 2] += begin[k + 1];
+        const size_t count = begin[k + 1] - begin[k];
+        most = count > most ? count : most;
+        present += count > 0;
     }
-    for (size_t i = 0; i < t->n_trials; i++) members[begin[t->image[i] + 1]++] = i;
     if (most < 2) GO(ndi_fail(ND_ERR_ARGUMENT, "things-eeg2: per_time=1 takes two repetitions in a session"));
     GO(NEW(x, most * p * n));
     GO(NEW(z, p * most + ndi_shrunk_scratch(p, most)));

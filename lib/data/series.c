@@ -4,29 +4,30 @@
 
 #include "base/pool.h"
 
-/* Sorts the trials by group, those of a group in their order. */
-static nd_status sort_trials(series *s, const size_t *group_of, size_t n)
+/* The trials in the order of their groups. */
+static nd_status sort_trials(series *s, const nd_dataset *d, const char *group)
 {
-    TRY(NEW(s->begin, s->n_groups + 2));
-    TRY(NEW(s->trials, n));
-    for (size_t i = 0; i < n; i++) s->begin[group_of[i] + 2]++;
-    for (size_t g = 0; g < s->n_groups; g++) {
-        if (s->begin[g + 2] > s->largest) s->largest = s->begin[g + 2];
-        s->begin[g + 2] += s->begin[g + 1];
-    }
-    for (size_t i = 0; i < n; i++) s->trials[s->begin[group_of[i] + 1]++] = i;
-    return ND_OK;
+    const size_t n = d->n_trials;
+    size_t *found = NULL;
+    uint32_t *group_of = NULL;
+    nd_status status;
+    GO(NEW(found, n));
+    GO(NEW(group_of, n));
+    if (group) GO(ndi_dataset_groups(d, group, found, &s->n_groups));
+    for (size_t i = 0; i < n; i++) group_of[i] = (uint32_t)found[i];
+    GO(ndi_sort_by_group(group_of, n, s->n_groups, &s->trials, &s->begin));
+    for (size_t g = 0; g < s->n_groups; g++)
+        if (s->begin[g + 1] - s->begin[g] > s->largest) s->largest = s->begin[g + 1] - s->begin[g];
+done:
+    ndi_free(found);
+    ndi_free(group_of);
+    return status;
 }
 
 nd_status ndi_series_open(series *s, const nd_dataset *source, const char *group)
 {
     *s = (series){ .n_columns = source->n_channels * source->n_samples, .n_groups = 1 };
-    size_t *group_of;
-    TRY(NEW(group_of, source->n_trials));
-    nd_status status = group ? ndi_dataset_groups(source, group, group_of, &s->n_groups) : ND_OK;
-    if (status == ND_OK) status = sort_trials(s, group_of, source->n_trials);
-    ndi_free(group_of);
-    TRY(status);
+    TRY(sort_trials(s, source, group));
     TRY(ndi_dataset_copy(&s->d, source));
     s->x = s->d->parts[0].data->owned;
     return ND_OK;
