@@ -138,11 +138,25 @@ static void running_means(const tile_kernels *kernels)
         }
 }
 
+static void transposes(const tile_kernels *t)
+{
+    const size_t rows[] = { 1, 4, 15, 70 }, columns[] = { 1, 3, 8, 65 };
+    for (size_t at = 0; at < 16; at++) {
+        size_t m = rows[at % 4], n = columns[at / 4];
+        blocks k = make_blocks();
+        t->turn(k.a, n + 2, m, n, k.c, m + 1);
+        for (size_t i = 0; i < m * n; i++) k.expected[i % n * (m + 1) + i / n] = k.a[i / n * (n + 2) + i % n];
+        assert_memory_equal(k.c, k.expected, ROOM * sizeof *k.c);
+        free_blocks(&k);
+    }
+}
+
 static void kernels_are_their_formulas(void **state)
 {
     (void)state;
     products(ndi_tile);
     dot_products(ndi_tile);
+    transposes(ndi_tile);
     elu_and_its_slope(ndi_tile);
     running_means(ndi_tile);
 }
@@ -166,6 +180,28 @@ static void small_matrix_products(void **state)
         assert_true(nd_test_relative_error(r.c, r.expected, ROOM) < 2e-6);
         free_blocks(&r);
     }
+}
+
+/* Products large enough for wide tasks and more than one block of the inner side, looked at here and there. */
+static void large_matrix_products(void **state)
+{
+    (void)state;
+    const size_t m = 4100, n = 1203, k = 270;
+    float *a = random_block(m * k, 0), *b = random_block(n * k, 0), *c = ndi_alloc(m * n, sizeof *c);
+    for (int at = 0; at < 4; at++) {
+        bool ta = at % 2, tb = at / 2;
+        for (size_t i = 0; i < m * n; i++) c[i] = 1;
+        ndi_gemm(ta, tb, m, n, k, 0.5f, a, ta ? m : k, b, tb ? k : n, 3, c, n);
+        for (size_t i = 0; i < m; i += 13)
+            for (size_t j = i % 7; j < n; j += 29) {
+                double sum = 0;
+                for (size_t l = 0; l < k; l++) sum += (double)a[ta ? l * m + i : i * k + l] * (double)b[tb ? j * k + l : l * n + j];
+                assert_true(fabs((double)c[i * n + j] - 3 - sum / 2) < 1e-4);
+            }
+    }
+    ndi_free(a);
+    ndi_free(b);
+    ndi_free(c);
 }
 
 /* ---- the front end of NICE ---- */
@@ -300,10 +336,10 @@ static void prepared_values_follow_the_revision(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(kernels_are_their_formulas),          cmocka_unit_test(small_matrix_products),
-        cmocka_unit_test(front_end_is_what_it_replaces),       cmocka_unit_test(gradients_of_the_front_end),
-        cmocka_unit_test(same_bits_for_any_threads),           cmocka_unit_test(what_does_not_fit_stays_plain),
-        cmocka_unit_test(prepared_values_follow_the_revision),
+        cmocka_unit_test(kernels_are_their_formulas),    cmocka_unit_test(small_matrix_products),
+        cmocka_unit_test(large_matrix_products),         cmocka_unit_test(front_end_is_what_it_replaces),
+        cmocka_unit_test(gradients_of_the_front_end),    cmocka_unit_test(same_bits_for_any_threads),
+        cmocka_unit_test(what_does_not_fit_stays_plain), cmocka_unit_test(prepared_values_follow_the_revision),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

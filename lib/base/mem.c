@@ -2,12 +2,28 @@
 
 #include <stdlib.h>
 #include <string.h>
+#if defined(__linux__)
+#include <sys/mman.h>
+#endif
 
 bool (*ndi_fault_hook)(void) = NULL;
 
-enum { ALIGNMENT = 64, BLOCK_BYTES = 16384 };
+enum { ALIGNMENT = 64, BLOCK_BYTES = 16384, LARGE_PAGE = 2 << 20, LARGE = 4 * LARGE_PAGE };
 
 bool ndi_mul(size_t a, size_t b, size_t *product) { return !__builtin_mul_overflow(a, b, product); }
+
+/* Weights of hundreds of megabytes are read in strips, each row on a page of its own: with small pages the processor looks pages up more than it computes. */
+static void ask_for_large_pages(char *raw, size_t bytes)
+{
+#if defined(MADV_HUGEPAGE)
+    char *first = (char *)(((uintptr_t)raw + LARGE_PAGE - 1) & ~(uintptr_t)(LARGE_PAGE - 1));
+    size_t length = (size_t)(raw + bytes - first) / LARGE_PAGE * LARGE_PAGE;
+    madvise(first, length, MADV_HUGEPAGE); /* where refused, small ones do */
+#else
+    (void)raw;
+    (void)bytes;
+#endif
+}
 
 /* Zeroing large blocks would touch every page at once; calloc's pages come zeroed from the system, so align by hand inside one: the word before the block keeps
  * what calloc returned. */
@@ -18,6 +34,7 @@ void *ndi_alloc(size_t count, size_t size)
     if (ndi_fault_hook && ndi_fault_hook()) return NULL;
     char *raw = calloc(1, bytes + ALIGNMENT + sizeof(void *));
     if (!raw) return NULL;
+    if (bytes >= LARGE) ask_for_large_pages(raw, bytes);
     char *block = (char *)(((uintptr_t)raw + sizeof(void *) + ALIGNMENT - 1) & ~(uintptr_t)(ALIGNMENT - 1));
     memcpy(block - sizeof(void *), &raw, sizeof(void *));
     return block;

@@ -5,7 +5,7 @@
 #include "encoders/encoder.h"
 #include "math/vec.h"
 
-enum { MAX_BATCH = 64 };
+enum { MAX_BATCH = 128 };
 
 typedef struct session {
     pool *threads;

@@ -14,7 +14,7 @@
 #endif
 
 #include "base/status.h"
-#include "math/tile.h"
+#include "math/gemm_tiles.h"
 
 typedef struct choice {
     int id;
@@ -71,104 +71,6 @@ __attribute__((constructor)) static void choose_kernels(void)
 const char *ndi_blis_version(void) { return bli_info_get_version_str(); }
 const char *ndi_blis_kernels(void) { return bli_arch_string(bli_arch_query_id()); }
 
-/* C cut along its longer side into at most 16 panels of a multiple of 48, a common multiple of the heights and widths of BLIS's micro-tiles. */
-typedef struct panels {
-    bool ta, tb, by_row, is_f64;
-    size_t m, n, k, lda, ldb, ldc, step;
-    double alpha, beta;
-    const char *a, *b;
-    char *c;
-} panels;
-
-/* ---- without BLIS ----
- *
- * BLIS copies both matrices first, which few rows or a short inner side do not repay: the tiles of tile.h read them where they are, in blocks of fixed size. */
-
-enum { MAX_INNER = 2048, FEW = 256, BLOCK_ROWS = 96, BLOCK_COLUMNS = 64 };
-
-static bool suits_tiles(const panels *p)
-{
-    if (p->is_f64 || p->alpha != 1 || (p->beta != 0 && p->beta != 1) || p->k == 0 || p->k > MAX_INNER || (p->m > FEW && p->k > FEW)) return false;
-    return p->tb ? !p->ta && p->k % NDI_TILE_RUN == 0 : p->n % NDI_TILE_COLUMNS == 0 || p->k <= FEW;
-}
-
-/* Columns too few for a tile, in copies with zeros behind. */
-static void run_narrow(const product *p)
-{
-    float b[FEW * NDI_TILE_COLUMNS] = { 0 }, c[BLOCK_ROWS * NDI_TILE_COLUMNS] = { 0 };
-    for (size_t l = 0; l < p->k; l++) memcpy(b + l * NDI_TILE_COLUMNS, p->b + l * p->b_row, p->n * sizeof *b);
-    for (size_t i = 0; i < p->m && p->add; i++) memcpy(c + i * NDI_TILE_COLUMNS, p->c + i * p->c_row, p->n * sizeof *c);
-    product wide = *p;
-    wide.n = wide.b_row = wide.c_row = NDI_TILE_COLUMNS;
-    wide.b = b;
-    wide.c = c;
-    ndi_tile->product(&wide);
-    for (size_t i = 0; i < p->m; i++) memcpy(p->c + i * p->c_row, c + i * NDI_TILE_COLUMNS, p->n * sizeof *c);
-}
-
-static void run_product(product p)
-{
-    size_t rest = p.n % NDI_TILE_COLUMNS;
-    p.n -= rest;
-    if (p.n) ndi_tile->product(&p);
-    if (rest == 0) return;
-    p.b += p.n;
-    p.c += p.n;
-    p.n = rest;
-    run_narrow(&p);
-}
-
-static size_t blocks_across(const panels *p) { return (p->n + BLOCK_COLUMNS - 1) / BLOCK_COLUMNS; }
-static size_t blocks(const panels *p) { return (p->m + BLOCK_ROWS - 1) / BLOCK_ROWS * blocks_across(p); }
-
-static void run_block(void *context, size_t task, size_t worker)
-{
-    (void)worker;
-    const panels *p = context;
-    size_t i = task / blocks_across(p) * BLOCK_ROWS, j = task % blocks_across(p) * BLOCK_COLUMNS;
-    size_t m = p->m - i < BLOCK_ROWS ? p->m - i : BLOCK_ROWS, n = p->n - j < BLOCK_COLUMNS ? p->n - j : BLOCK_COLUMNS;
-    const float *a = (const float *)(const void *)p->a + i * (p->ta ? 1 : p->lda), *b = (const float *)(const void *)p->b + j * (p->tb ? p->ldb : 1);
-    float *c = (float *)(void *)p->c + i * p->ldc + j;
-    if (p->tb) {
-        for (size_t r = 0; r < m && p->beta == 0; r++) memset(c + r * p->ldc, 0, n * sizeof *c);
-        dots d = { .m = m, .n = n, .steps = 1, .run = p->k, .x = a, .x_row = p->lda, .y = b, .y_row = p->ldb, .c_row = p->ldc };
-        ndi_tile->dots(&d, c);
-    } else {
-        run_product((product){ .m = m,
-                               .n = n,
-                               .k = p->k,
-                               .a = a,
-                               .a_row = p->ta ? 1 : p->lda,
-                               .a_step = p->ta ? p->lda : 1,
-                               .b = b,
-                               .b_row = p->ldb,
-                               .c = c,
-                               .c_row = p->ldc,
-                               .add = p->beta == 1,
-                               .times = 1 });
-    }
-}
-
-static panels floats(bool ta, bool tb, size_t m, size_t n, size_t k, float alpha, const float *a, size_t lda, const float *b, size_t ldb, float beta,
-                     float *c, size_t ldc)
-{
-    return (panels){ .ta = ta,
-                     .tb = tb,
-                     .m = m,
-                     .n = n,
-                     .k = k,
-                     .lda = lda,
-                     .ldb = ldb,
-                     .ldc = ldc,
-                     .alpha = (double)alpha,
-                     .beta = (double)beta,
-                     .a = (const char *)a,
-                     .b = (const char *)b,
-                     .c = (char *)c };
-}
-
-/* ---- with BLIS ---- */
-
 static rntm_t one_thread(void)
 {
     rntm_t r;
@@ -187,12 +89,12 @@ static trans_t transposed(bool t) { return t ? BLIS_TRANSPOSE : BLIS_NO_TRANSPOS
 void ndi_gemm(bool ta, bool tb, size_t m, size_t n, size_t k, float alpha, const float *ca, size_t lda, const float *cb, size_t ldb, float beta,
               float *c, size_t ldc)
 {
-    float *a = (float *)(uintptr_t)ca, *b = (float *)(uintptr_t)cb; /* BLIS reads them only */
-    panels p = floats(ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
-    if (suits_tiles(&p)) {
-        for (size_t i = 0; i < blocks(&p); i++) run_block(&p, i, 0);
+    gemm g = { ta, tb, m, n, k, lda, ldb, ldc, alpha, beta, ca, cb, c };
+    if (ndi_suits_tiles(&g)) {
+        ndi_gemm_tiles(NULL, &g);
         return;
     }
+    float *a = (float *)(uintptr_t)ca, *b = (float *)(uintptr_t)cb; /* BLIS reads them only */
     GEMM_BODY(bli_sgemm_ex);
 }
 
@@ -202,6 +104,15 @@ void ndi_gemm_f64(bool ta, bool tb, size_t m, size_t n, size_t k, double alpha, 
     double *a = (double *)(uintptr_t)ca, *b = (double *)(uintptr_t)cb;
     GEMM_BODY(bli_dgemm_ex);
 }
+
+/* C cut along its longer side into at most 16 panels of a multiple of 48, a common multiple of the heights and widths of BLIS's micro-tiles. */
+typedef struct panels {
+    bool ta, tb, by_row, is_f64;
+    size_t m, n, k, lda, ldb, ldc, step;
+    double alpha, beta;
+    const char *a, *b;
+    char *c;
+} panels;
 
 static void run_panel(void *context, size_t task, size_t worker)
 {
@@ -230,10 +141,6 @@ static void run_panels(pool *threads, panels p)
 {
     size_t side = p.m >= p.n ? p.m : p.n;
     if (side == 0) return;
-    if (suits_tiles(&p)) {
-        ndi_pool_run(threads, blocks(&p), run_block, &p);
-        return;
-    }
     p.by_row = p.m >= p.n;
     p.step = ((side + 15) / 16 + 47) / 48 * 48;
     ndi_pool_run(threads, (side + p.step - 1) / p.step, run_panel, &p);
@@ -242,7 +149,23 @@ static void run_panels(pool *threads, panels p)
 void ndi_gemm_parallel(pool *threads, bool ta, bool tb, size_t m, size_t n, size_t k, float alpha, const float *a, size_t lda, const float *b,
                        size_t ldb, float beta, float *c, size_t ldc)
 {
-    run_panels(threads, floats(ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc));
+    gemm g = { ta, tb, m, n, k, lda, ldb, ldc, alpha, beta, a, b, c };
+    if (ndi_suits_tiles(&g))
+        ndi_gemm_tiles(threads, &g);
+    else
+        run_panels(threads, (panels){ .ta = ta,
+                                      .tb = tb,
+                                      .m = m,
+                                      .n = n,
+                                      .k = k,
+                                      .lda = lda,
+                                      .ldb = ldb,
+                                      .ldc = ldc,
+                                      .alpha = (double)alpha,
+                                      .beta = (double)beta,
+                                      .a = (const char *)a,
+                                      .b = (const char *)b,
+                                      .c = (char *)c });
 }
 
 void ndi_gemm_parallel_f64(pool *threads, bool ta, bool tb, size_t m, size_t n, size_t k, double alpha, const double *a, size_t lda, const double *b,

@@ -129,6 +129,11 @@ void ndi_tensor_of_layer(graph *g, node *n, const char *layer, const char *what,
     ndi_tensor_add(g, n, suffix, trainable, start, bound, n_dims, dims);
 }
 
+void ndi_tensor_set_whole(graph *g)
+{
+    if (g->status == ND_OK) g->tensors[g->n_tensors - 1].set_whole = true;
+}
+
 void ndi_tensor_normal(graph *g, float mean, float sd)
 {
     if (g->status != ND_OK) return;

@@ -23,6 +23,7 @@ typedef struct tensor {
     size_t at;          /* offset of its values among the graph's parameters or, for a buffer, its state */
     bool trainable;
     bool counter;       /* a buffer that is a whole number without dimensions in files */
+    bool set_whole;     /* backward sets its gradient, where others are added to zeros */
     bool unused;        /* a parameter of the reference's files that nothing reads: kept with the buffers, never trained */
     float start, bound; /* initial values: start + U(-bound, bound) */
     float sd;           /* or, where not 0, N(start, sd^2) */
@@ -38,7 +39,7 @@ enum { NDI_MAX_INPUTS = 3 };
 typedef struct op {
     const char *name;
     void (*forward)(const pass *p, const node *n);
-    void (*backward)(const pass *p, const node *n); /* writes ndi_dx() unless NULL, adds to ndi_dw() */
+    void (*backward)(const pass *p, const node *n); /* writes ndi_dx() unless NULL, adds to ndi_dw() or, if that tensor is set_whole, sets it */
 } op;
 
 struct node {
@@ -80,6 +81,7 @@ node *ndi_node_add(graph *g, const op *kind, const char *name, int x);
 int ndi_node_done(graph *g, node *n);
 void ndi_tensor_add(graph *g, node *n, const char *suffix, bool trainable, float start, float bound, size_t n_dims, const size_t *shape);
 void ndi_tensor_of_layer(graph *g, node *n, const char *layer, const char *what, bool trainable, float start, float bound, size_t n_dims, const size_t *dims); /* of a node of several layers: "layer.what" */
+void ndi_tensor_set_whole(graph *g);                    /* backward sets the gradient of the tensor added last */
 void ndi_tensor_normal(graph *g, float mean, float sd); /* the tensor added last starts from N(mean, sd^2) */
 void ndi_tensor_uniform(graph *g, float bound);         /* from U(-bound, bound) */
 int ndi_graph_fail(graph *g, const node *n, const char *format, ...) __attribute__((format(printf, 3, 4))); /* "encoder: layer (op): …"; returns -1 */
@@ -158,9 +160,9 @@ void ndi_add_partials(const pass *p, size_t at, size_t n, float *into);
 /* into[c] += sum over the rows of x (rows x cols), in double. */
 void ndi_add_columns(const pass *p, const float *x, size_t rows, size_t cols, float *into);
 
-/* into (m x width) += a' b of a (rows x m) and b (rows x width). A node that plans ndi_outer_size() shared floats has a small one of many rows summed in parts of them: in panels of `into`, each
+/* into (m x width) = a' b, or += with `add`, of a (rows x m) and b (rows x width). A node that plans ndi_outer_size() shared floats has a small one of many rows summed in parts of them: in panels of `into`, each
  * would go through all of b again. */
-void ndi_add_outer(const pass *p, const node *n, const float *a, size_t m, const float *b, size_t width, size_t rows, float *into);
+void ndi_outer(const pass *p, const node *n, const float *a, size_t m, const float *b, size_t width, size_t rows, bool add, float *into);
 size_t ndi_outer_size(size_t m, size_t width);
 
 /* Elements of the whole batch in blocks of fixed size: fn(p, n, first, count). */

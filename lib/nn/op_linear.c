@@ -31,7 +31,7 @@ static void backward(const pass *p, const node *n)
     size_t N = inputs_of(n), D = n->a[DIM], rows = vectors_of(p, n);
     const float *dy = ndi_dy(p, n);
     float *dx = ndi_dx(p, n, 0);
-    ndi_add_outer(p, n, dy, D, ndi_x(p, n, 0), N, rows, ndi_dw(p, n, 0));
+    ndi_outer(p, n, dy, D, ndi_x(p, n, 0), N, rows, false, ndi_dw(p, n, 0));
     ndi_add_columns(p, dy, rows, D, ndi_dw(p, n, 1));
     if (dx) ndi_gemm_parallel(p->w->threads, false, false, rows, N, D, 1, dy, D, ndi_w(p, n, 0), N, 0, dx, N);
 }
@@ -50,6 +50,7 @@ static int add(graph *g, int x, const char *name, size_t dim, bool rows, size_t 
     if (rows) n->shared = ndi_outer_size(dim, N);
     float bound = 1.0f / sqrtf((float)N);
     ndi_tensor_add(g, n, "weight", true, 0, bound, n_dims, (size_t[]){ dim, N, 1 });
+    ndi_tensor_set_whole(g);
     ndi_tensor_add(g, n, "bias", true, 0, bound, 1, &dim);
     return ndi_node_done(g, n);
 }

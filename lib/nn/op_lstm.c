@@ -112,7 +112,7 @@ static void grad_recurrent(const steps *s)
 {
     size_t width = 4 * s->H, rows = s->p->B * s->T;
     for (size_t i = 0; i < s->p->B; i++) memset(s->gates + i * s->T * width, 0, width * sizeof *s->gates);
-    ndi_add_outer(s->p, s->n, s->gates + width, width, ndi_y(s->p, s->n), s->H, rows - 1, ndi_dw(s->p, s->n, W_HH));
+    ndi_outer(s->p, s->n, s->gates + width, width, ndi_y(s->p, s->n), s->H, rows - 1, true, ndi_dw(s->p, s->n, W_HH));
 }
 
 static void backward(const pass *p, const node *n)
@@ -122,7 +122,7 @@ static void backward(const pass *p, const node *n)
     float *dx = ndi_dx(p, n, 0);
     pack(&s, false);
     run_groups(&s, backward_group);
-    ndi_add_outer(p, n, s.gates, width, ndi_x(p, n, 0), C, rows, ndi_dw(p, n, W_IH));
+    ndi_outer(p, n, s.gates, width, ndi_x(p, n, 0), C, rows, true, ndi_dw(p, n, W_IH));
     if (dx) ndi_gemm_parallel(p->w->threads, false, false, rows, C, width, 1, s.gates, width, ndi_w(p, n, W_IH), C, 0, dx, C);
     ndi_add_columns(p, s.gates, rows, width, ndi_dw(p, n, B_IH));
     ndi_vec->axpy(1, ndi_dw(p, n, B_IH), ndi_dw(p, n, B_HH), width);

@@ -220,15 +220,16 @@ static void multiply_part(void *context, size_t task, size_t worker)
              o->parts + task * o->m * o->width, o->width);
 }
 
-void ndi_add_outer(const pass *p, const node *n, const float *a, size_t m, const float *b, size_t width, size_t rows, float *into)
+void ndi_outer(const pass *p, const node *n, const float *a, size_t m, const float *b, size_t width, size_t rows, bool add, float *into)
 {
     size_t size = m * width;
     if (rows < MANY_ROWS || n->shared < PARTS * size || ndi_outer_size(m, width) == 0) {
-        ndi_gemm_parallel(p->w->threads, true, false, m, width, rows, 1, a, m, b, width, 1, into, width);
+        ndi_gemm_parallel(p->w->threads, true, false, m, width, rows, 1, a, m, b, width, add, into, width);
         return;
     }
     outer o = { a, b, m, width, rows, (rows + PARTS - 1) / PARTS, p->w->shared };
     ndi_pool_run(p->w->threads, PARTS, multiply_part, &o);
+    if (!add) memset(into, 0, size * sizeof *into);
     for (size_t i = 0; i < PARTS; i++) ndi_vec->axpy(1, o.parts + i * size, into, size);
 }
 
@@ -247,11 +248,19 @@ static void add_detour(const pass *p, const node *from, int k)
     ndi_pool_run(p->w->threads, (j.total + BLOCK - 1) / BLOCK, add_detour_block, &j);
 }
 
+/* Those of large layers are set anyway: zeroing them would be another way through memory. */
+static void clear_gradients(const pass *p)
+{
+    const graph *g = p->w->g;
+    for (const tensor *t = g->tensors; t < g->tensors + g->n_tensors; t++)
+        if (t->trainable && !t->set_whole) memset(p->grads + t->at, 0, t->n * sizeof *p->grads);
+}
+
 /* An op always overwrites its dx. The last consumer of a node comes first on the way down and writes in place; the others write to a detour that is added here. */
 void ndi_backward(const pass *p)
 {
     const workspace *w = p->w;
-    memset(p->grads, 0, w->g->n_params * sizeof *p->grads);
+    clear_gradients(p);
     for (int i = w->g->n_nodes - 1; i > 0; i--) {
         const node *n = &w->nodes[i];
         n->op->backward(p, n);

@@ -1,0 +1,168 @@
+/* Matrix products in single precision on the tiles of tile.h. C is cut into tasks by its sizes alone; a task goes through the inner side in blocks, copies a strip of B, which may have to be
+ * turned, into a panel in the second cache, and multiplies it by all its rows of A, which are read where they are unless they have to be turned too. A few rows repay no copies. */
+#include "math/gemm_tiles.h"
+
+#include <string.h>
+
+#include "math/tile.h"
+
+enum { FEW = 8, ROWS = 256, TURNED_ROWS = 128, DEPTH = 256, STRIP = 64, WIDE = 512, ENOUGH_TASKS = 32 };
+
+/* How a product is cut. */
+typedef struct cut {
+    const gemm *g;
+    size_t rows, columns;
+} cut;
+
+static size_t least(size_t a, size_t b) { return a < b ? a : b; }
+static size_t parts(size_t n, size_t each) { return (n + each - 1) / each; }
+
+static const float *a_at(const gemm *g, size_t i, size_t l) { return g->a + (g->ta ? l * g->lda + i : i * g->lda + l); }
+static const float *b_at(const gemm *g, size_t l, size_t j) { return g->b + (g->tb ? j * g->ldb + l : l * g->ldb + j); }
+
+/* C = beta C */
+static void scale(float beta, size_t m, size_t n, float *c, size_t ldc)
+{
+    for (size_t i = 0; i < m && beta != 1; i++, c += ldc)
+        for (size_t j = 0; j < n; j++) c[j] = beta == 0 ? 0 : c[j] * beta;
+}
+
+/* ---- a few rows ---- */
+
+static bool reads_in_place(const gemm *g) { return g->m <= FEW && g->alpha == 1 && (g->tb ? !g->ta : g->n % NDI_TILE_COLUMNS == 0); }
+
+static void dots_in_place(const gemm *g, size_t j, size_t n, float *c)
+{
+    size_t rest = g->k % NDI_TILE_RUN, run = g->k - rest;
+    dots d = { .m = g->m, .n = n, .steps = 1, .run = run, .x = g->a, .x_row = g->lda, .y = b_at(g, 0, j), .y_row = g->ldb, .c_row = g->ldc };
+    ndi_tile->dots(&d, c);
+    for (size_t i = 0; i < g->m && rest; i++)
+        for (size_t r = 0; r < n; r++)
+            for (size_t l = run; l < g->k; l++) c[i * g->ldc + r] += g->a[i * g->lda + l] * d.y[r * g->ldb + l];
+}
+
+static void run_in_place(const gemm *g, size_t j, size_t n)
+{
+    float *c = g->c + j;
+    scale(g->beta, g->m, n, c, g->ldc);
+    if (g->tb) {
+        dots_in_place(g, j, n, c);
+        return;
+    }
+    const product p = { .m = g->m,
+                        .n = n,
+                        .k = g->k,
+                        .a = g->a,
+                        .a_row = g->ta ? 1 : g->lda,
+                        .a_step = g->ta ? g->lda : 1,
+                        .b = b_at(g, 0, j),
+                        .b_row = g->ldb,
+                        .c = c,
+                        .c_row = g->ldc,
+                        .add = true,
+                        .times = 1 };
+    ndi_tile->product(&p);
+}
+
+/* ---- many rows ---- */
+
+/* alpha times a strip of B, `depth` x n, in rows of STRIP, with zeros up to the next whole tile. */
+static void copy_strip(const gemm *g, size_t l, size_t depth, size_t j, size_t n, float *strip)
+{
+    size_t end = parts(n, NDI_TILE_COLUMNS) * NDI_TILE_COLUMNS;
+    if (g->tb) ndi_tile->turn(b_at(g, l, j), g->ldb, n, depth, strip, STRIP);
+    for (size_t r = 0; r < depth; r++) {
+        float *to = strip + r * STRIP;
+        if (!g->tb) memcpy(to, b_at(g, l + r, j), n * sizeof *to);
+        if (g->alpha != 1)
+            for (size_t c = 0; c < n; c++) to[c] *= g->alpha;
+        for (size_t c = n; c < end; c++) to[c] = 0;
+    }
+}
+
+/* The last columns, fewer than a tile, by way of whole ones. */
+static void multiply_rest(product p, size_t rest)
+{
+    float c[ROWS * NDI_TILE_COLUMNS] = { 0 }, *out = p.c;
+    size_t out_row = p.c_row;
+    for (size_t i = 0; i < p.m && p.add; i++) memcpy(c + i * NDI_TILE_COLUMNS, out + i * out_row, rest * sizeof *c);
+    p.n = p.c_row = NDI_TILE_COLUMNS;
+    p.c = c;
+    ndi_tile->product(&p);
+    for (size_t i = 0; i < p.m; i++) memcpy(out + i * out_row, c + i * NDI_TILE_COLUMNS, rest * sizeof *c);
+}
+
+static void multiply_strip(product p, size_t n)
+{
+    size_t rest = n % NDI_TILE_COLUMNS;
+    p.n = n - rest;
+    if (p.n) ndi_tile->product(&p);
+    p.b += p.n;
+    p.c += p.n;
+    if (rest) multiply_rest(p, rest);
+}
+
+static void run_copied(const gemm *g, size_t i, size_t m, size_t first, size_t n)
+{
+    float turned[TURNED_ROWS * DEPTH], strip[DEPTH * STRIP];
+    if (g->beta != 0) scale(g->beta, m, n, g->c + i * g->ldc + first, g->ldc);
+    for (size_t l = 0; l < g->k; l += DEPTH) {
+        size_t depth = least(g->k - l, DEPTH);
+        for (size_t r = 0; r < depth && g->ta; r++) memcpy(turned + r * m, a_at(g, i, l + r), m * sizeof *turned);
+        for (size_t j = first; j < first + n; j += STRIP) {
+            size_t columns = least(first + n - j, STRIP);
+            copy_strip(g, l, depth, j, columns, strip);
+            multiply_strip((product){ .m = m,
+                                      .k = depth,
+                                      .a = g->ta ? turned : a_at(g, i, l),
+                                      .a_row = g->ta ? 1 : g->lda,
+                                      .a_step = g->ta ? m : 1,
+                                      .b = strip,
+                                      .b_row = STRIP,
+                                      .c = g->c + i * g->ldc + j,
+                                      .c_row = g->ldc,
+                                      .add = l > 0 || g->beta != 0,
+                                      .times = 1 },
+                           columns);
+        }
+    }
+}
+
+/* ---- tasks ---- */
+
+bool ndi_suits_tiles(const gemm *g) { return g->m <= ROWS || g->n <= ROWS || g->k <= DEPTH || (g->tb && !g->ta); }
+
+/* Wide tasks read whole stretches of the rows of B and turn A less often, if there are enough of them for all threads. */
+static cut cut_of(const gemm *g)
+{
+    size_t rows = g->ta ? TURNED_ROWS : ROWS;
+    return (cut){ g, rows, !g->tb && parts(g->m, rows) * parts(g->n, WIDE) >= ENOUGH_TASKS ? WIDE : STRIP };
+}
+
+/* Tasks of the same columns follow each other: they find these columns of B in the cache. */
+static size_t tasks_down(const cut *c) { return parts(c->g->m, c->rows); }
+static size_t tasks(const cut *c) { return tasks_down(c) * parts(c->g->n, c->columns); }
+
+static void run_task(void *context, size_t task, size_t worker)
+{
+    (void)worker;
+    const cut *c = context;
+    const gemm *g = c->g;
+    size_t i = task % tasks_down(c) * c->rows, j = task / tasks_down(c) * c->columns;
+    size_t m = least(g->m - i, c->rows), n = least(g->n - j, c->columns);
+    if (reads_in_place(g))
+        run_in_place(g, j, n);
+    else if (g->k == 0)
+        scale(g->beta, m, n, g->c + i * g->ldc + j, g->ldc);
+    else
+        run_copied(g, i, m, j, n);
+}
+
+void ndi_gemm_tiles(pool *threads, const gemm *g)
+{
+    cut c = cut_of(g);
+    if (threads)
+        ndi_pool_run(threads, tasks(&c), run_task, &c);
+    else
+        for (size_t task = 0; task < tasks(&c); task++) run_task(&c, task, 0);
+}
