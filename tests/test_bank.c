@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "approx.h"
+#include "base/bf16.h"
 #include "check.h"
 #include "data/bank.h"
 #include "fault.h"
@@ -137,7 +138,14 @@ static void test_save(void **state)
         OK(nd_bank_open(&back, path, NULL, NULL, NULL));
         assert_true(info_of(saved[i]).hash == info_of(back).hash);
         nd_bank_free(back);
+        OK(nd_bank_save_as(saved[i], path, ND_PRECISION_BFLOAT16));
+        OK(nd_bank_open(&back, path, NULL, NULL, NULL));
+        for (size_t layer = 0; layer <= i; layer++)
+            for (size_t k = 0; k < IMAGES * DIM; k++)
+                assert_true(ndi_bank_vectors(back, layer)[k] == ndi_bf16_value(ndi_bf16_nearest(ndi_bank_vectors(saved[i], layer)[k])));
+        nd_bank_free(back);
     }
+    FAILS(ND_ERR_ARGUMENT, "precision: got 7", nd_bank_save_as(first, path, 7));
     nd_bank_free(first);
     nd_bank_free(second);
     nd_bank_free(both);
@@ -315,7 +323,8 @@ static void test_join(void **state)
     OK(nd_dataset_create(&unknown, x, 4, 1, 1, strange, NULL));
     OK(ndi_bank_join(b, d, rows));
     assert_true(rows[0] == 4 && rows[1] == 1 && rows[2] == 4 && rows[3] == 0);
-    FAILS(ND_ERR_ARGUMENT, "bank: lacks 2 of the 3 images of the dataset, the first is 's/1'; the bank's first is '", ndi_bank_join(b, unknown, rows));
+    FAILS(ND_ERR_ARGUMENT, "bank: lacks 2 of the 3 images of the dataset, the first is 's/1'; the bank's first is '",
+          ndi_bank_join(b, unknown, rows));
     OK(nd_bank_select_for(&gallery, b, d));
     assert_int_equal(info_of(gallery).n_images, 3);
     assert_image(gallery, 2, image_ids[0]);

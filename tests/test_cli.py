@@ -244,6 +244,9 @@ class Tool(unittest.TestCase):
         self.fails(2, ["train", self.world, "--embeddings", "aligned", "-o", ""], "empty")
         self.fails(1, ["convert", data, data], "would overwrite")
         self.fails(1, ["convert", "--store", data, self.folder / "store.npy"], "safetensors")
+        self.succeeds("convert", "--store", data, self.folder / "brief.safetensors", "--precision", "bfloat16")
+        self.assertLess((self.folder / "brief.safetensors").stat().st_size, 0.6 * pathlib.Path(data).stat().st_size)
+        self.fails(2, ["convert", "--store", data, self.folder / "brief.safetensors", "--precision", "half"], "half")
         self.fails(1, ["embed", "--model", self.model, "--data", data, "--out", self.folder / "embeddings.foo"], "foo")
 
     def test_recordings(self):

@@ -443,7 +443,7 @@ static void maps(void **state)
         OK(ndi_format_write(nd_test_temp(names[i]), NULL, &(put){ .arrays = arrays, .n_arrays = 1 }));
         OK(ndi_content_open(&c, nd_test_temp(names[i])));
         OK(ndi_content_pick(c, NULL, &a));
-        const float *map = ndi_array_map_f32(a);
+        const float *map = ndi_array_map(a, DTYPE_F32);
         assert_non_null(map);
         assert_true((uintptr_t)map % 64 == 0);
         assert_memory_equal(map, floats, sizeof floats);

@@ -11,6 +11,7 @@
 
 #include <cmocka.h>
 
+#include "base/bf16.h"
 #include "check.h"
 #include "data.h"
 #include "data/dataset.h"
@@ -337,6 +338,74 @@ static void test_store(void **state)
     }
 }
 
+/* Trials of `brief`, read whole, thinned and with a baseline, are those of the other with every sample rounded. */
+static void assert_rounded(const nd_dataset *whole, const nd_dataset *brief)
+{
+    nd_dataset_info about = nd_test_info(whole);
+    size_t size = about.n_channels * about.n_samples;
+    float *x = nd_test_data(whole), *y = nd_test_data(brief);
+    for (size_t i = 0; i < about.n_trials * size; i++) {
+        assert_true(y[i] == ndi_bf16_value(ndi_bf16_nearest(x[i])));
+        assert_true(fabsf(y[i] - x[i]) <= ldexpf(fabsf(x[i]), -8));
+        x[i] = y[i];
+    }
+    nd_dataset *rounded, *views[2][2];
+    OK(nd_dataset_create(&rounded, x, about.n_trials, about.n_channels, about.n_samples, NULL, NULL));
+    const nd_dataset *both[] = { rounded, brief };
+    for (int i = 0; i < 2; i++) {
+        OK(nd_dataset_window(&views[i][0], both[i], about.start * i, INFINITY, 2));
+        OK(nd_dataset_baseline(&views[i][1], both[i], about.start * i, INFINITY));
+    }
+    for (int k = 0; k < 2; k++) {
+        float *a = nd_test_data(views[0][k]), *b = nd_test_data(views[1][k]);
+        size_t n = nd_test_info(views[0][k]).n_samples * about.n_trials * about.n_channels;
+        for (size_t i = 0; i < n; i++) assert_true(fabsf(a[i] - b[i]) <= (k ? 1e-5f : 0));
+        free(a);
+        free(b);
+    }
+    for (int i = 0; i < 4; i++) nd_dataset_free(views[i / 2][i % 2]);
+    nd_dataset_free(rounded);
+    free(x);
+    free(y);
+}
+
+static void test_store_in_16_bits(void **state)
+{
+    (void)state;
+    nd_dataset *whole, *imported, *saved;
+    nd_dataset_options o = defaults();
+    struct stat about[2];
+    write_recording(nd_test_temp("source.npy"), "pickle", samples, IMAGES);
+    OK(nd_dataset_import(&whole, nd_test_temp("source.npy"), nd_test_temp("s.safetensors"), &o, NULL, NULL));
+    o.precision = ND_PRECISION_BFLOAT16;
+    OK(nd_dataset_import(&imported, nd_test_temp("source.npy"), nd_test_temp("b.safetensors"), &o, NULL, NULL));
+    assert_rounded(whole, imported);
+    assert_int_equal(stat(nd_test_temp("s.safetensors"), &about[0]) | stat(nd_test_temp("b.safetensors"), &about[1]), 0);
+    nd_dataset_info sizes = nd_test_info(whole);
+    assert_true((size_t)(about[0].st_size - about[1].st_size) + 64 >= 2 * sizes.n_trials * sizes.n_channels * sizes.n_samples);
+    OK(nd_dataset_save_as(whole, nd_test_temp("saved16.safetensors"), ND_PRECISION_BFLOAT16, NULL, NULL));
+    OK(nd_dataset_open(&saved, nd_test_temp("saved16.safetensors"), NULL, NULL, NULL));
+    assert_same(imported, saved);
+    FAILS(ND_ERR_ARGUMENT, "precision: got 2", nd_dataset_save_as(whole, nd_test_temp("d.safetensors"), 2, NULL, NULL));
+    o.precision = -1;
+    nd_dataset *none;
+    FAILS(ND_ERR_ARGUMENT, "precision: got -1", nd_dataset_import(&none, nd_test_temp("source.npy"), nd_test_temp("d.safetensors"), &o, NULL, NULL));
+    nd_dataset_free(whole);
+    nd_dataset_free(imported);
+    nd_dataset_free(saved);
+}
+
+static void rounding_to_16_bits(void **state)
+{
+    (void)state;
+    static const struct {
+        float x;
+        uint16_t nearest;
+    } cases[] = { { 1, 0x3f80 }, { -1, 0xbf80 },      { 0x1.01p0f, 0x3f80 }, { 0x1.03p0f, 0x3f82 }, { 0x1.010002p0f, 0x3f81 },
+                  { 0, 0 },      { 3.4e38f, 0x7f7f }, { -3.4e38f, 0xff7f },  { INFINITY, 0x7f80 } };
+    for (size_t i = 0; i < COUNT(cases); i++) assert_int_equal(ndi_bf16_nearest(cases[i].x), cases[i].nearest);
+}
+
 static void test_store_options(void **state)
 {
     (void)state;
@@ -544,13 +613,22 @@ static void test_real_recording(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_recording),      cmocka_unit_test(test_average_while_reading),
-        cmocka_unit_test(test_zero_channel),   cmocka_unit_test(test_not_finite),
-        cmocka_unit_test(test_axes),           cmocka_unit_test(test_default_axes),
-        cmocka_unit_test(test_image_lists),    cmocka_unit_test(test_store),
-        cmocka_unit_test(test_store_options),  cmocka_unit_test(test_cancel),
-        cmocka_unit_test(test_damaged_store),  cmocka_unit_test(test_things_eeg2),
-        cmocka_unit_test(test_things_store),   cmocka_unit_test(test_out_of_memory),
+        cmocka_unit_test(test_recording),
+        cmocka_unit_test(test_average_while_reading),
+        cmocka_unit_test(test_zero_channel),
+        cmocka_unit_test(test_not_finite),
+        cmocka_unit_test(test_axes),
+        cmocka_unit_test(test_default_axes),
+        cmocka_unit_test(test_image_lists),
+        cmocka_unit_test(test_store),
+        cmocka_unit_test(test_store_in_16_bits),
+        cmocka_unit_test(rounding_to_16_bits),
+        cmocka_unit_test(test_store_options),
+        cmocka_unit_test(test_cancel),
+        cmocka_unit_test(test_damaged_store),
+        cmocka_unit_test(test_things_eeg2),
+        cmocka_unit_test(test_things_store),
+        cmocka_unit_test(test_out_of_memory),
         cmocka_unit_test(test_real_recording),
     };
     return cmocka_run_group_tests_name("import", tests, setup, teardown);

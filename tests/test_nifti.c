@@ -85,7 +85,7 @@ static void scaling(void **state)
         OK(ndi_array_read_f32(&c->arrays[0], 0, 48, y));
         assert_true(x[1] == 24 * 0.1 + -3);
         for (size_t i = 0; i < 48; i++) assert_true(y[i] == (float)x[i]);
-        assert_null(ndi_array_map_f32(&c->arrays[0]));
+        assert_null(ndi_array_map(&c->arrays[0], DTYPE_F32));
         if (!k) OK(ndi_array_read_native(&c->arrays[0], 0, 2, native));
         if (!k) assert_true(native[0] == -3 && native[1] == x[1]);
         expect_entry(c, "\"scaling\":\"x 0.1 + -3\"");

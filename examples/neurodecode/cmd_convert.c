@@ -10,6 +10,7 @@ typedef struct values {
     shared all;
     recording brain; /* its data is the argument */
     bool store, bank;
+    int32_t precision;
     const char *partition, *suffix;
 } values;
 
@@ -23,6 +24,7 @@ static const option options[] = {
     { "variable", 0, "NAME", WORD, AT(brain.variable), 0, 0, "array to read, of a file with several" },
     { "images", 0, "FILE", WORD, AT(brain.images), 0, 0, "image ids, one a line, or an image_metadata.npy (default 0, 1, ...)" },
     { "partition", 0, "training|test", WORD, AT(partition), 0, 0, "which list of an image_metadata.npy to take (default by the number of images)" },
+    { "precision", 0, "float32|bfloat16", CHOICE, AT(precision), 0, 0, "of a store or a bank: bfloat16 takes half the space (default float32)" },
     { .help = "Banks:" },
     { "suffix", 0, "NAME", WORD, AT(suffix), 0, 0, "of a folder: take the files <image>_<NAME>.npy (default the only one)" },
     { .help = "Stores:" },
@@ -106,6 +108,7 @@ static int convert_recording(const values *v, const char *in, const char *out)
     o.start = v->brain.start;
     o.average = v->brain.average;
     o.n_threads = (int32_t)v->all.threads;
+    o.precision = v->precision;
     if (v->brain.normalise >= 0) o.normalise = v->brain.normalise;
     if (v->brain.subjects) o.subject = (int32_t)strtol(v->brain.subjects, NULL, 10);
     nd_status status = nd_dataset_import(&d, in, out, &o, show_progress, (void *)&v->all);
@@ -136,7 +139,7 @@ static int convert_bank(const values *v, const char *in, const char *out)
     nd_status status = nd_bank_open(&bank, in, &o, show_progress, (void *)&v->all);
     end_progress();
     if (status != ND_OK) return failed();
-    status = nd_bank_save(bank, out);
+    status = nd_bank_save_as(bank, out, v->precision);
     if (status == ND_OK) status = nd_bank_get_info(bank, &about);
     nd_bank_free(bank);
     if (status != ND_OK) return failed();

@@ -64,6 +64,10 @@ ND_API nd_status nd_bank_open_things_eeg2(nd_bank **bank, const char *folder, co
 /** @brief Writes the bank as a safetensors file that nd_bank_open() reads. */
 ND_API nd_status nd_bank_save(const nd_bank *bank, const char *path);
 
+/** @brief The same in a chosen precision. @param bank whose vectors @param path of the file @param precision ND_PRECISION_FLOAT32 or ND_PRECISION_BFLOAT16: half the space, relative error up to
+ *  2^-8; in memory a bank is always float32 @return ::ND_ERR_ARGUMENT, ::ND_ERR_IO. */
+ND_API nd_status nd_bank_save_as(const nd_bank *bank, const char *path, int32_t precision);
+
 /** @brief Frees the handle; NULL is allowed. */
 ND_API void nd_bank_free(nd_bank *bank);
 

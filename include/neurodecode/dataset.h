@@ -27,6 +27,12 @@ enum {
     ND_NORMALISE_REFERENCE = 2   /**< (x - mean) / ||x||, the norm over the un-centred samples, as the reference system has it; a zero channel stays 0 */
 };
 
+/** @brief How samples or vectors are written. */
+enum {
+    ND_PRECISION_FLOAT32 = 0,              /**< as they are in memory */
+    ND_PRECISION_BFLOAT16 = 1              /**< the nearest with 8 bits of precision (relative error up to 2^-8), in half the space; still mapped */
+};
+
 /** @brief How to read or make a dataset. */
 typedef struct nd_dataset_options {
     size_t size;             /**< set by nd_dataset_options_init() */
@@ -50,6 +56,8 @@ typedef struct nd_dataset_options {
     const char *mask;        /**< for images of the brain (NIfTI): an image whose voxels other than 0 become the channels; NULL = all voxels */
     int32_t session;         /**< number of the session, 0 = unknown */
     int32_t run;             /**< number of the run, 0 = unknown */
+    int32_t precision;       /**< ND_PRECISION_FLOAT32 or ND_PRECISION_BFLOAT16: of the store that is made, where one is; default ND_PRECISION_FLOAT32 */
+    int32_t reserved;        /**< 0 */
 } nd_dataset_options;
 
 /** @brief Sizes and timing of a dataset. */
@@ -119,6 +127,11 @@ ND_API nd_status nd_dataset_open_things_eeg2(nd_dataset **dataset, const char *f
 
 /** @brief Writes the dataset as a store: a safetensors file whose array `data` is aligned for mapping. @return ::ND_ERR_IO, ::ND_ERR_CANCELLED. */
 ND_API nd_status nd_dataset_save(const nd_dataset *dataset, const char *path, nd_progress_fn progress, void *user);
+
+/** @brief The same in a chosen precision: a store in 16 bits has half the size, and reading trials out of it brings half the bytes from the disk.
+ *  @param dataset whose trials @param path of the store @param precision ND_PRECISION_FLOAT32 or ND_PRECISION_BFLOAT16 @param progress may be NULL @param user for @p progress
+ *  @return ::ND_ERR_ARGUMENT, ::ND_ERR_IO, ::ND_ERR_CANCELLED. */
+ND_API nd_status nd_dataset_save_as(const nd_dataset *dataset, const char *path, int32_t precision, nd_progress_fn progress, void *user);
 
 /** @brief Frees the handle; NULL is allowed. */
 ND_API void nd_dataset_free(nd_dataset *dataset);

@@ -52,7 +52,14 @@ nd_status nd_bank_save(const nd_bank *bank, const char *path)
 {
     REQUIRE(bank);
     REQUIRE(path);
-    return ndi_bank_save(bank, path);
+    return ndi_bank_save(bank, path, ND_PRECISION_FLOAT32);
+}
+
+nd_status nd_bank_save_as(const nd_bank *bank, const char *path, int32_t precision)
+{
+    REQUIRE(bank);
+    REQUIRE(path);
+    return ndi_bank_save(bank, path, precision);
 }
 
 void nd_bank_free(nd_bank *bank) { ndi_bank_free(bank); }

@@ -74,7 +74,14 @@ nd_status nd_dataset_save(const nd_dataset *dataset, const char *path, nd_progre
 {
     REQUIRE(dataset);
     REQUIRE(path);
-    return ndi_dataset_save(dataset, path, fn, user);
+    return ndi_dataset_save(dataset, path, ND_PRECISION_FLOAT32, fn, user);
+}
+
+nd_status nd_dataset_save_as(const nd_dataset *dataset, const char *path, int32_t precision, nd_progress_fn fn, void *user)
+{
+    REQUIRE(dataset);
+    REQUIRE(path);
+    return ndi_dataset_save(dataset, path, precision, fn, user);
 }
 
 void nd_dataset_free(nd_dataset *dataset) { ndi_dataset_free(dataset); }

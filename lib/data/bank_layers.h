@@ -35,7 +35,7 @@ nd_status ndi_bank_open(nd_bank **b, const char *path, const nd_bank_options *o,
 nd_status ndi_bank_open_file(nd_bank **b, const char *path, const nd_bank_options *o);
 nd_status ndi_bank_open_folder(nd_bank **b, const char *folder, const nd_bank_options *o, nd_progress_fn fn, void *user);
 nd_status ndi_bank_open_things_eeg2(nd_bank **b, const char *folder, const char *partition, const char *suffix, nd_progress_fn fn, void *user);
-nd_status ndi_bank_save(const nd_bank *b, const char *path);
+nd_status ndi_bank_save(const nd_bank *b, const char *path, int32_t precision);
 
 nd_status ndi_bank_select(nd_bank **b, const nd_bank *source, const char *const *image_ids, size_t n_images);
 nd_status ndi_bank_select_for(nd_bank **b, const nd_bank *source, const nd_dataset *d);

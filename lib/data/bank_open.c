@@ -2,9 +2,11 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "base/bf16.h"
 #include "data/bank_layers.h"
 #include "data/images.h"
 #include "data/storage.h"
+#include "data/store.h"
 #include "io/format.h"
 #include "io/json.h"
 
@@ -194,13 +196,27 @@ nd_status ndi_bank_open_file(nd_bank **b, const char *path, const nd_bank_option
 
 /* ---- writing ---- */
 
-nd_status ndi_bank_save(const nd_bank *b, const char *path)
+static nd_status fill_brief(void *context, size_t at, size_t count, void *elements)
 {
+    const layer *l = context;
+    for (size_t i = 0; i < count; i++) ((uint16_t *)elements)[i] = ndi_bf16_nearest(l->vectors[at + i]);
+    return ND_OK;
+}
+
+nd_status ndi_bank_save(const nd_bank *b, const char *path, int32_t precision)
+{
+    TRY(ndi_precision_check(precision));
     put_array *arrays;
     TRY(NEW(arrays, b->n_layers));
     for (size_t i = 0; i < b->n_layers; i++) {
-        const layer *l = &b->layers[i];
+        layer *l = &b->layers[i];
         arrays[i] = (put_array){ .name = l->name, .type = DTYPE_F32, .n_dims = 2, .shape = { b->images.n, l->dim }, .data = l->vectors };
+        if (precision == ND_PRECISION_BFLOAT16) {
+            arrays[i].type = DTYPE_BF16;
+            arrays[i].data = NULL;
+            arrays[i].fill = fill_brief;
+            arrays[i].context = l;
+        }
     }
     const put_texts lists[] = { { .name = "image_ids", .items = b->images.items, .n = b->images.n, .list = true } };
     const put all = { .arrays = arrays,

@@ -2,6 +2,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/bf16.h"
 #include "data/normalise.h"
 #include "data/view.h"
 
@@ -31,22 +32,34 @@ int32_t ndi_dataset_repetition_of(const nd_dataset *d, size_t trial) { return d-
 int32_t ndi_dataset_session_of(const nd_dataset *d, size_t trial) { return d->labels[trial].session; }
 int32_t ndi_dataset_run_of(const nd_dataset *d, size_t trial) { return d->labels[trial].run; }
 
+static void copy_samples(const storage *s, size_t at, size_t step, size_t n, float *x)
+{
+    if (s->brief)
+        for (size_t t = 0; t < n; t++) x[t] = ndi_bf16_value(s->brief[at + t * step]);
+    else if (step == 1)
+        memcpy(x, s->data + at, n * sizeof *x);
+    else
+        for (size_t t = 0; t < n; t++) x[t] = s->data[at + t * step];
+}
+
+static double mean_of_samples(const storage *s, size_t at, size_t n)
+{
+    if (s->data) return ndi_mean_f32(s->data + at, n);
+    double sum = 0;
+    for (size_t t = 0; t < n; t++) sum += (double)ndi_bf16_value(s->brief[at + t]);
+    return sum / (double)n;
+}
+
 void ndi_dataset_read(const nd_dataset *d, size_t trial, float *x)
 {
     place at = d->trials[trial];
     const part *p = &d->parts[at.part];
     const storage *s = p->data;
-    const float *rows = s->data + at.row * s->n_channels * s->n_samples;
     for (size_t c = 0; c < d->n_channels; c++, x += d->n_samples) {
-        const float *row = rows + channel_place(p, c) * s->n_samples;
-        const float *from = row + p->first;
-        if (p->step == 1) {
-            memcpy(x, from, d->n_samples * sizeof *x);
-        } else {
-            for (size_t t = 0; t < d->n_samples; t++) x[t] = from[t * p->step];
-        }
+        const size_t row = (at.row * s->n_channels + channel_place(p, c)) * s->n_samples;
+        copy_samples(s, row + p->first, p->step, d->n_samples, x);
         if (p->baseline_count) {
-            double mean = ndi_mean_f32(row + p->baseline_first, p->baseline_count);
+            double mean = mean_of_samples(s, row + p->baseline_first, p->baseline_count);
             for (size_t t = 0; t < d->n_samples; t++) x[t] = (float)((double)x[t] - mean);
         }
         ndi_normalise_f32(x, d->n_samples, p->normalise);

@@ -257,6 +257,7 @@ static nd_status start_workers(reader *m)
 static nd_status check_options(const nd_dataset_options *o)
 {
     TRY(ndi_normalise_check(o->normalise));
+    TRY(ndi_precision_check(o->precision));
     CHECK(o->rate >= 0 && isfinite(o->rate), ND_ERR_ARGUMENT, "dataset: rate %g, expected more than 0, or 0 for unknown", o->rate);
     CHECK(o->average == 0 || o->average == 1, ND_ERR_ARGUMENT, "dataset: average %d, expected 0 or 1", (int)o->average);
     return ND_OK;
@@ -324,7 +325,7 @@ static nd_status to_store(reader *m, const char *path)
     text identity = { 0 };
     const sample_source from = { make_rows, m, batch_of(m) };
     nd_status status = ndi_import_identity(&identity, m->path, m->o);
-    if (status == ND_OK) status = ndi_store_write(path, m->s, &from, identity.s);
+    if (status == ND_OK) status = ndi_store_write(path, m->s, &from, m->o->precision, identity.s);
     ndi_text_free(&identity);
     return status;
 }
@@ -371,7 +372,7 @@ static nd_status read_source(nd_dataset **d, const char *source, const char *sto
         content *c = m.file;
         m.file = NULL;
         GO(open_store(&view, c, source, o));
-        if (store) GO(ndi_dataset_save(view, store, fn, user));
+        if (store) GO(ndi_dataset_save(view, store, o->precision, fn, user));
     } else {
         GO(prepare(&m));
         ndi_progress_begin(&m.report, fn, user, "read", "trials", 0, m.l.n_trials);
@@ -424,5 +425,6 @@ nd_status ndi_import_identity(text *t, const char *path, const nd_dataset_option
     if (o->mask) add_file(t, "mask", o->mask);
     ndi_text_add(t, "rate=%.17g start=%.17g subject=%d session=%d run=%d normalise=%d average=%d", o->rate, o->start, (int)o->subject,
                  (int)o->session, (int)o->run, (int)o->normalise, (int)o->average);
+    if (o->precision != ND_PRECISION_FLOAT32) ndi_text_add(t, " precision=%d", (int)o->precision);
     return ndi_text_status(t);
 }

@@ -300,7 +300,7 @@ nd_status ndi_merge_to_store(const merge_plan *plan, const char *to, pool *worke
     GO(ndi_storage_create(&s, m.n_made, plan->n_channels, plan->n_samples));
     GO(label(&m, s));
     ndi_progress_begin(&m.report, fn, user, "merge", "trials", 0, m.n_made);
-    GO(ndi_store_write(to, s, &from, NULL));
+    GO(ndi_store_write(to, s, &from, ND_PRECISION_FLOAT32, NULL));
 done:
     ndi_storage_free(s);
     close_all(&m);

@@ -143,7 +143,7 @@ nd_status ndi_nsd_store_write(const nsd_choice *c, const nsd_design *d, const ns
     GO(start_workers(&w));
     ndi_progress_begin(&w.report, fn, user, c->shared ? "test" : "training", "trials", 0, w.s->n_trials);
     const sample_source from = { make_rows, &w, (size_t)BATCH_BYTES / (v->n_voxels * sizeof(float)) + 1 };
-    GO(ndi_store_write(path, w.s, &from, NULL));
+    GO(ndi_store_write(path, w.s, &from, ND_PRECISION_FLOAT32, NULL));
 done:
     finish(&w);
     return status;

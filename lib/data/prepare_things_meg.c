@@ -163,7 +163,7 @@ static nd_status run_store(nd_preparation *p, const preparation_step *step)
     images = (ids){ 0 };
     GO(label(s, &g->epochs, &r, image_of, average, (int32_t)ndi_preparation_param(p, "subject")));
     const sample_source from = { read_f32, &r, BATCH };
-    GO(ndi_store_write(step->path, s, &from, NULL));
+    GO(ndi_store_write(step->path, s, &from, ND_PRECISION_FLOAT32, NULL));
 done:
     ndi_storage_free(s);
     ndi_ids_free(&images);

@@ -11,7 +11,8 @@ typedef struct storage {
     atomic_size_t refs;
     content *file;     /* the file that `data` is mapped from, or NULL */
     float *owned;      /* `data` in memory, or NULL */
-    const float *data; /* trials x channels x samples */
+    const float *data; /* trials x channels x samples; NULL where they are mapped in 16 bits: */
+    const uint16_t *brief;
     size_t n_trials, n_channels, n_samples;
     double rate, start;
     int32_t normalise, averaged; /* how the samples as they stand came about */

@@ -3,6 +3,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/bf16.h"
 #include "io/feed.h"
 #include "io/format.h"
 #include "io/json.h"
@@ -11,10 +12,24 @@ static const char version[] = "1";
 
 /* ---- writing ---- */
 
-static nd_status read_rows(void *context, size_t first, size_t count, void *rows)
+typedef struct rows {
+    const sample_source *from;
+    size_t row_elements;
+    float *room; /* where they are written in 16 bits */
+} rows;
+
+static nd_status read_rows(void *context, size_t first, size_t count, void *to)
 {
-    const sample_source *from = context;
-    return from->read(from->context, first, count, rows);
+    const rows *r = context;
+    return r->from->read(r->from->context, first, count, to);
+}
+
+static nd_status read_brief_rows(void *context, size_t first, size_t count, void *to)
+{
+    const rows *r = context;
+    TRY(r->from->read(r->from->context, first, count, r->room));
+    for (size_t i = 0; i < count * r->row_elements; i++) ((uint16_t *)to)[i] = ndi_bf16_nearest(r->room[i]);
+    return ND_OK;
 }
 
 static nd_status set_text(json_t *o, const char *key, const char *value) { return ndi_json_set(o, key, json_string(value)); }
@@ -45,23 +60,33 @@ done:
     return status;
 }
 
-nd_status ndi_store_write(const char *path, const storage *s, const sample_source *from, const char *source)
+nd_status ndi_precision_check(int32_t precision)
 {
-    feed f = { .read = read_rows,
-               .context = (void *)(uintptr_t)from,
+    CHECK(precision == ND_PRECISION_FLOAT32 || precision == ND_PRECISION_BFLOAT16, ND_ERR_ARGUMENT,
+          "precision: got %d, expected ND_PRECISION_FLOAT32 or ND_PRECISION_BFLOAT16", (int)precision);
+    return ND_OK;
+}
+
+nd_status ndi_store_write(const char *path, const storage *s, const sample_source *from, int32_t precision, const char *source)
+{
+    const bool brief = precision == ND_PRECISION_BFLOAT16;
+    rows r = { .from = from, .row_elements = s->n_channels * s->n_samples };
+    feed f = { .read = brief ? read_brief_rows : read_rows,
+               .context = &r,
                .n_rows = s->n_trials,
-               .row_elements = s->n_channels * s->n_samples,
-               .element_size = sizeof(float),
+               .row_elements = r.row_elements,
+               .element_size = brief ? sizeof(uint16_t) : sizeof(float),
                .batch = from->batch };
-    float *buffer = NULL;
     text metadata = { 0 };
     nd_status status;
-    GO(NEW(buffer, f.batch * f.row_elements));
-    f.buffer = buffer;
+    TRY(ndi_precision_check(precision));
+    f.buffer = ndi_alloc(f.batch * f.row_elements, f.element_size);
+    if (!f.buffer) GO(ndi_fail(ND_ERR_MEMORY, "out of memory"));
+    if (brief) GO(NEW(r.room, f.batch * f.row_elements));
     GO(describe(&metadata, s, source));
     const put_array arrays[] = {
         { .name = "data",
-          .type = DTYPE_F32,
+          .type = brief ? DTYPE_BF16 : DTYPE_F32,
           .n_dims = 3,
           .shape = { s->n_trials, s->n_channels, s->n_samples },
           .fill = ndi_feed_fill,
@@ -79,7 +104,8 @@ nd_status ndi_store_write(const char *path, const storage *s, const sample_sourc
     const put all = { .arrays = arrays, .n_arrays = COUNT(arrays), .texts = lists, .n_texts = COUNT(lists), .metadata = metadata.s };
     status = ndi_format_write(path, "safetensors", &all);
 done:
-    ndi_free(buffer);
+    ndi_free(f.buffer);
+    ndi_free(r.room);
     ndi_text_free(&metadata);
     return status;
 }
@@ -99,7 +125,7 @@ static nd_status save_read(void *context, size_t first, size_t count, float *x)
     return ndi_progress_at(&v->p, first + count);
 }
 
-nd_status ndi_dataset_save(const nd_dataset *d, const char *path, nd_progress_fn fn, void *user)
+nd_status ndi_dataset_save(const nd_dataset *d, const char *path, int32_t precision, nd_progress_fn fn, void *user)
 {
     storage *s;
     TRY(ndi_storage_like(&s, d, d->n_trials));
@@ -107,7 +133,7 @@ nd_status ndi_dataset_save(const nd_dataset *d, const char *path, nd_progress_fn
     save v = { .d = d };
     ndi_progress_begin(&v.p, fn, user, "write", "trials", 0, d->n_trials);
     const sample_source from = { save_read, &v, ((size_t)1 << 20) / (d->n_channels * d->n_samples * sizeof(float)) + 1 };
-    nd_status status = ndi_store_write(path, s, &from, NULL);
+    nd_status status = ndi_store_write(path, s, &from, precision, NULL);
     ndi_storage_free(s);
     return status;
 }
@@ -199,8 +225,9 @@ static nd_status read_labels(const content *c, const char *name, const char *pat
 
 static nd_status read_samples(storage *s, const array *data)
 {
-    s->data = ndi_array_map_f32(data);
-    if (s->data) return ND_OK;
+    s->data = ndi_array_map(data, DTYPE_F32);
+    s->brief = ndi_array_map(data, DTYPE_BF16);
+    if (s->data || s->brief) return ND_OK;
     TRY(ndi_storage_alloc(s));
     return ndi_array_read_f32(data, 0, data->n, s->owned);
 }

@@ -1,5 +1,5 @@
 /* The store: a safetensors file that is mapped instead of loaded.
- *   tensors   `data` float32 [trials, channels, samples]; `image` (index into image_ids), `subject`, `repetition`, and, but for older
+ *   tensors   `data` float32 or bfloat16 [trials, channels, samples]; `image` (index into image_ids), `subject`, `repetition`, and, but for older
  *             stores, `session`, `run` int32 [trials]
  *   texts     `image_ids`, `channels`
  *   metadata  neurodecode.kind = "dataset", neurodecode.version, rate, start, normalise, averaged, and neurodecode.source: what it was made from,
@@ -17,8 +17,10 @@ typedef struct sample_source {
     size_t batch; /* trials worth reading at a time */
 } sample_source;
 
+nd_status ndi_precision_check(int32_t precision);
+
 /* Writes labels and timing of `s` (whose own samples are not used) with the samples of `from`; `source` may be NULL. */
-nd_status ndi_store_write(const char *path, const storage *s, const sample_source *from, const char *source);
+nd_status ndi_store_write(const char *path, const storage *s, const sample_source *from, int32_t precision, const char *source);
 
 nd_status ndi_store_is(const content *c, bool *is);
 nd_status ndi_store_open(nd_dataset **d, const char *path);
@@ -27,6 +29,6 @@ nd_status ndi_store_from_content(nd_dataset **d, content *c, const char *path); 
 /* Whether the file is a store made from just this source. */
 bool ndi_store_is_current(const char *path, const char *source);
 
-nd_status ndi_dataset_save(const nd_dataset *d, const char *path, nd_progress_fn progress, void *user);
+nd_status ndi_dataset_save(const nd_dataset *d, const char *path, int32_t precision, nd_progress_fn progress, void *user);
 
 #endif

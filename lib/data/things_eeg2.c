@@ -109,8 +109,8 @@ static nd_status check_published(const char *trials, const char *metadata, const
 static nd_status name_store(text *path, const char *dir, const nd_dataset_options *o)
 {
     static const char *const normalised[] = { "", "_zscore", "_reference" };
-    ndi_text_add(path, "%s/sub-%02d_%s_%s%s.safetensors", dir, (int)o->subject, o->partition, o->average ? "averaged" : "single",
-                 normalised[o->normalise]);
+    ndi_text_add(path, "%s/sub-%02d_%s_%s%s%s.safetensors", dir, (int)o->subject, o->partition, o->average ? "averaged" : "single",
+                 normalised[o->normalise], o->precision == ND_PRECISION_BFLOAT16 ? "_bf16" : "");
     TRY(ndi_text_status(path));
     CHECK(mkdir(dir, 0777) == 0 || errno == EEXIST, ND_ERR_IO, "%s: cannot make the folder: %s", dir, strerror(errno));
     return ND_OK;
@@ -136,6 +136,7 @@ nd_status ndi_dataset_open_things_eeg2(nd_dataset **d, const char *folder, int32
     CHECK(subject >= 1, ND_ERR_ARGUMENT, "subject: got %d, expected 1 or more", (int)subject);
     TRY(ndi_things_partition(partition));
     TRY(ndi_normalise_check(given->normalise));
+    TRY(ndi_precision_check(given->precision));
     text trials = { 0 }, metadata = { 0 };
     nd_dataset_options o = ndi_dataset_defaults;
     nd_status status;
@@ -148,6 +149,7 @@ nd_status ndi_dataset_open_things_eeg2(nd_dataset **d, const char *folder, int32
     o.normalise = given->normalise;
     o.average = given->average;
     o.n_threads = given->n_threads;
+    o.precision = given->precision;
     GO(store_dir ? open_through_store(d, trials.s, store_dir, &o, fn, user) : ndi_dataset_open(d, trials.s, &o, fn, user));
 done:
     ndi_text_free(&trials);

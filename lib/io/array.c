@@ -2,6 +2,7 @@
  * or as they are. Everything goes through slices on the stack, so that reading allocates nothing and may be done by several threads at once. */
 #include <string.h>
 
+#include "base/bf16.h"
 #include "io/content.h"
 
 enum { SLICE_BYTES = 32768 };
@@ -30,8 +31,6 @@ static inline float from_bits(uint32_t bits)
     return value;
 }
 
-static inline float bf16_value(uint16_t h) { return from_bits((uint32_t)h << 16); }
-
 /* Binary16. Shifted into the fields of binary32, the exponent goes up by 112; that of infinity and NaN is put in by hand. A denormal gets the exponent of 2^-14 and is that much too large:
  * no denormal of binary32 comes up, since those may be flushed to zero here. No branch: the loop vectorises. */
 static inline float f16_value(uint16_t h)
@@ -54,7 +53,7 @@ static inline uint8_t truth(uint8_t b) { return b != 0; }
     X(DTYPE_I8, int8_t, AS_IS) \
     X(DTYPE_U8, uint8_t, AS_IS) \
     X(DTYPE_I16, int16_t, AS_IS) X(DTYPE_U16, uint16_t, AS_IS) X(DTYPE_I32, int32_t, AS_IS) X(DTYPE_U32, uint32_t, AS_IS) \
-        X(DTYPE_I64, int64_t, AS_IS) X(DTYPE_U64, uint64_t, AS_IS) X(DTYPE_F16, uint16_t, f16_value) X(DTYPE_BF16, uint16_t, bf16_value) \
+        X(DTYPE_I64, int64_t, AS_IS) X(DTYPE_U64, uint64_t, AS_IS) X(DTYPE_F16, uint16_t, f16_value) X(DTYPE_BF16, uint16_t, ndi_bf16_value) \
             X(DTYPE_F32, float, AS_IS) X(DTYPE_F64, double, AS_IS)
 
 #define CONVERT(tag, storage, value) \
@@ -293,9 +292,9 @@ nd_status ndi_array_read_native(const array *a, size_t first, size_t count, void
     return read_array(a, first, count, elements, ndi_array_value_type(a));
 }
 
-const float *ndi_array_map_f32(const array *a)
+const void *ndi_array_map(const array *a, dtype type)
 {
-    if (a->scale || a->type != DTYPE_F32 || a->big_endian != host_big_endian || !ndi_array_is_c_order(a)) return NULL;
-    const void *bytes = ndi_stream_map(a->in, a->at, (uint64_t)a->n * sizeof(float));
-    return (uintptr_t)bytes % _Alignof(float) == 0 ? bytes : NULL;
+    if (a->scale || a->type != type || a->big_endian != host_big_endian || !ndi_array_is_c_order(a)) return NULL;
+    const void *bytes = ndi_stream_map(a->in, a->at, (uint64_t)a->n * ndi_dtype_size(type));
+    return (uintptr_t)bytes % ndi_dtype_size(type) == 0 ? bytes : NULL;
 }

@@ -89,8 +89,8 @@ nd_status ndi_array_read_f32(const array *a, size_t first, size_t count, float *
 nd_status ndi_array_read_f64(const array *a, size_t first, size_t count, double *values);
 nd_status ndi_array_read_native(const array *a, size_t first, size_t count, void *elements); /* as ndi_array_value_type(), in the byte order of this machine */
 
-/* The whole array in place, if it is native float32 in C order, 4-byte aligned, in a stream that maps; NULL otherwise. */
-const float *ndi_array_map_f32(const array *a);
+/* The whole array in place, if it is of this type, native, in C order and aligned, in a stream that maps; NULL otherwise. */
+const void *ndi_array_map(const array *a, dtype type);
 
 /* For formats: build the content. */
 nd_status ndi_content_add_array(content *c, const array *a); /* copies name; checks extents against the stream */

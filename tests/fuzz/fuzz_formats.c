@@ -42,7 +42,7 @@ static void read_array(const array *a)
     }
     insist(n == 0 || wide == narrow || !ndi_stream_concurrent(a->in), a->name);
     for (size_t i = 0; i < n && wide == ND_OK && narrow == ND_OK; i++) insist(agree(whole[i], pieces[i]), "float32 and float64 differ");
-    (void)ndi_array_map_f32(a);
+    (void)ndi_array_map(a, DTYPE_F32);
 }
 
 static void check_text(const char *s)

@@ -76,6 +76,8 @@ struct DatasetOptions
     mask::Cstring
     session::Int32
     run::Int32
+    precision::Int32
+    reserved::Int32
 end
 
 struct DatasetInfo

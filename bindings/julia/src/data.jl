@@ -84,6 +84,11 @@ save(dataset::Dataset, path; progress=nothing) = check(watched(progress) do fn, 
     ccall(symbol(:nd_dataset_save), Int32, (Ptr{Cvoid}, Cstring, Ptr{Cvoid}, Ptr{Cvoid}), dataset, path, fn, user)
 end)
 
+"""Writes the dataset as a store; `precision` 1 is bfloat16, in half the space."""
+save(dataset::Dataset, path, precision; progress=nothing) = check(watched(progress) do fn, user
+    ccall(symbol(:nd_dataset_save_as), Int32, (Ptr{Cvoid}, Cstring, Int32, Ptr{Cvoid}, Ptr{Cvoid}), dataset, path, precision, fn, user)
+end)
+
 info(dataset::Dataset) = fetched(DatasetInfo) do result
     ccall(symbol(:nd_dataset_get_info), Int32, (Ptr{Cvoid}, Ptr{DatasetInfo}), dataset, result)
 end
@@ -218,6 +223,7 @@ open_things_eeg2(::Type{Bank}, folder, partition; suffix=nothing, progress=nothi
 end
 
 save(bank::Bank, path) = check(ccall(symbol(:nd_bank_save), Int32, (Ptr{Cvoid}, Cstring), bank, path))
+save(bank::Bank, path, precision) = check(ccall(symbol(:nd_bank_save_as), Int32, (Ptr{Cvoid}, Cstring, Int32), bank, path, precision))
 
 info(bank::Bank) = fetched(BankInfo) do result
     ccall(symbol(:nd_bank_get_info), Int32, (Ptr{Cvoid}, Ptr{BankInfo}), bank, result)

@@ -149,7 +149,7 @@ def option(key, value, kind):
 
 
 ENUM_OF = {
-    "normalise": "ND_NORMALISE_", "vectors": "ND_VECTOR_", "schedule": "ND_SCHEDULE_", "optimiser": "ND_OPTIMISER_", "kind": "ND_FILTER_", "per": "ND_WHITEN_",
+    "normalise": "ND_NORMALISE_", "precision": "ND_PRECISION_", "vectors": "ND_VECTOR_", "schedule": "ND_SCHEDULE_", "optimiser": "ND_OPTIMISER_", "kind": "ND_FILTER_", "per": "ND_WHITEN_",
 }
 PATHS = ("images", "mask", "checkpoint", "output")
 

@@ -19,6 +19,7 @@ STATUSES = {
 
 ENUMS = {
     "ND_LOG_WARNING": 1, "ND_LOG_INFO": 2, "ND_LOG_DEBUG": 3,
+    "ND_PRECISION_FLOAT32": 0, "ND_PRECISION_BFLOAT16": 1,
     "ND_NORMALISE_NONE": 0, "ND_NORMALISE_ZSCORE": 1, "ND_NORMALISE_REFERENCE": 2,
     "ND_FILTER_FIR": 0, "ND_FILTER_BUTTERWORTH": 1,
     "ND_WHITEN_EPOCHS": 0, "ND_WHITEN_TIME": 1,
@@ -85,7 +86,7 @@ class nd_dataset_options(Structure):
     _fields_ = [
         ("size", c_size_t), ("variable", c_char_p), ("axes", c_char_p), ("images", c_char_p), ("partition", c_char_p), ("channels", c_char_p),
         ("rate", c_double), ("start", c_double), ("subject", c_int32), ("normalise", c_int32), ("average", c_int32), ("n_threads", c_int32),
-        ("mask", c_char_p), ("session", c_int32), ("run", c_int32),
+        ("mask", c_char_p), ("session", c_int32), ("run", c_int32), ("precision", c_int32), ("reserved", c_int32),
     ]
 
 
@@ -348,6 +349,7 @@ FUNCTIONS = {  # name: (result, arguments)
     "nd_dataset_import": (nd_status, (POINTER(DATASET), TEXT, TEXT, POINTER(nd_dataset_options), *WATCH)),
     "nd_dataset_open_things_eeg2": (nd_status, (POINTER(DATASET), TEXT, c_int32, TEXT, TEXT, POINTER(nd_dataset_options), *WATCH)),
     "nd_dataset_save": (nd_status, (DATASET, TEXT, *WATCH)),
+    "nd_dataset_save_as": (nd_status, (DATASET, TEXT, c_int32, *WATCH)),
     "nd_dataset_free": (None, (DATASET,)),
     "nd_dataset_get_info": (nd_status, (DATASET, POINTER(nd_dataset_info))),
     "nd_dataset_get_channel": (nd_status, (DATASET, c_size_t, TEXTS)),
@@ -400,6 +402,7 @@ FUNCTIONS = {  # name: (result, arguments)
     "nd_bank_open": (nd_status, (POINTER(BANK), TEXT, POINTER(nd_bank_options), *WATCH)),
     "nd_bank_open_things_eeg2": (nd_status, (POINTER(BANK), TEXT, TEXT, TEXT, *WATCH)),
     "nd_bank_save": (nd_status, (BANK, TEXT)),
+    "nd_bank_save_as": (nd_status, (BANK, TEXT, c_int32)),
     "nd_bank_free": (None, (BANK,)),
     "nd_bank_get_info": (nd_status, (BANK, POINTER(nd_bank_info))),
     "nd_bank_get_layer": (nd_status, (BANK, c_size_t, TEXTS, SIZES)),

@@ -24,7 +24,7 @@ class Dataset(Handle):
 
     The keyword options of the constructors are those of the C struct nd_dataset_options: variable, axes, images (a file of ids or
     "column:NAME"), partition, channels (names in a list or a text), rate, start, subject, normalise ("none", "zscore", "reference"), average, n_threads,
-    mask (an image, for NIfTI), session, run.
+    mask (an image, for NIfTI), session, run, precision ("float32", "bfloat16": of a store that is made).
     """
 
     _type = _lib.DATASET
@@ -65,9 +65,9 @@ class Dataset(Handle):
         given = options(nd_dataset_options, {"average": 1, **keywords})
         return cls._made(watching(progress, lib.nd_dataset_open_things_eeg2), path(folder), subject, text(partition), path(store_dir), given)
 
-    def save(self, file, progress=None):
-        """Writes the dataset as a store: a safetensors file that open() maps."""
-        watched(progress, lib.nd_dataset_save, self, path(file))
+    def save(self, file, progress=None, precision="float32"):
+        """Writes the dataset as a store: a safetensors file that open() maps. precision "bfloat16" takes half the space."""
+        watched(progress, lib.nd_dataset_save_as, self, path(file), number("precision", precision, _lib.c_int32))
 
     @property
     def info(self):
