@@ -24,6 +24,8 @@ typedef struct vec_kernels {
     void (*elu)(const float *x, float *y, size_t n);                                   /* x > 0 ? x : exp(x) - 1, absolute error < 1.2e-7 */
     void (*gelu)(const float *x, float *y, size_t n);                                  /* x Phi(x) by erf, absolute error < 4e-7 max(1, |x|) */
     void (*gelu_grad)(const float *x, const float *dy, float *dx, size_t n);           /* dx = dy (Phi(x) + x phi(x)) */
+    void (*scale_positive)(float a, const float *x, float *y, size_t n);               /* y = x > 0 ? a x : 0 */
+    void (*softmax_grad)(const float *x, const float *weight, float *g, size_t n);     /* g = w g - |x| sum(w g) */
     float (*dot)(const float *a, const float *b, size_t n);
     float (*sum)(const float *x, size_t n);
     float (*max)(const float *x, size_t n);                                            /* n > 0 */

@@ -130,6 +130,17 @@ static void k_scale_shift(float a, float b, const float *x, float *y, size_t n)
     for (size_t i = 0; i < n; i++) y[i] = a * x[i] + b;
 }
 
+static void k_scale_positive(float a, const float *x, float *y, size_t n)
+{
+    for (size_t i = 0; i < n; i++) y[i] = x[i] > 0 ? a * x[i] : 0.0f;
+}
+
+static void k_softmax_grad(const float *x, const float *weight, float *g, size_t n)
+{
+    const float sum = k_dot(weight, g, n);
+    for (size_t i = 0; i < n; i++) g[i] = weight[i] * g[i] - (x[i] < 0 ? -x[i] : x[i]) * sum;
+}
+
 static float k_exp_sum(const float *x, float shift, float *y, size_t n)
 {
     for (size_t i = 0; i < n; i++) y[i] = exp1(x[i] - shift);
@@ -253,6 +264,8 @@ const vec_kernels PASTE(ndi_vec_, ND_ISA) = {
     .elu = k_elu,
     .gelu = k_gelu,
     .gelu_grad = k_gelu_grad,
+    .scale_positive = k_scale_positive,
+    .softmax_grad = k_softmax_grad,
     .dot = k_dot,
     .sum = k_sum,
     .max = k_max,
