@@ -201,59 +201,7 @@ static void k_fft_two(double *x, size_t n, size_t half, size_t m, const double *
         }
 }
 
-enum { COUNTERS = 64 };
-
-/* words[q][k] = word q of ndi_philox() at index + k. The rounds of base/random.c, written out so that compilers run them for several k side by side. */
-#define PHILOX_ROUND(r) \
-    do { \
-        uint32_t high0 = (uint32_t)((uint64_t)0xD2511F53u * c0 >> 32), high1 = (uint32_t)((uint64_t)0xCD9E8D57u * c2 >> 32); \
-        uint32_t low0 = 0xD2511F53u * c0, low1 = 0xCD9E8D57u * c2; \
-        c0 = high1 ^ c1 ^ (k0 + (r)*0x9E3779B9u); \
-        c2 = high0 ^ c3 ^ (k1 + (r)*0xBB67AE85u); \
-        c1 = low1; \
-        c3 = low0; \
-    } while (0)
-
-static void philox(const vec_mask *m, uint32_t low, uint32_t high, uint32_t words[4][COUNTERS])
-{
-    uint32_t k0 = (uint32_t)m->seed, k1 = (uint32_t)(m->seed >> 32), step = m->step, purpose = m->purpose;
-    for (uint32_t k = 0; k < COUNTERS; k++) {
-        uint32_t c0 = low + k, c1 = high + (c0 < low), c2 = step, c3 = purpose;
-        PHILOX_ROUND(0);
-        PHILOX_ROUND(1);
-        PHILOX_ROUND(2);
-        PHILOX_ROUND(3);
-        PHILOX_ROUND(4);
-        PHILOX_ROUND(5);
-        PHILOX_ROUND(6);
-        PHILOX_ROUND(7);
-        PHILOX_ROUND(8);
-        PHILOX_ROUND(9);
-        words[0][k] = c0;
-        words[1][k] = c1;
-        words[2][k] = c2;
-        words[3][k] = c3;
-    }
-}
-
-static void k_mask(const vec_mask *m, const float *x, float *y, size_t n)
-{
-    uint32_t words[4][COUNTERS], limit = m->limit;
-    float factors[4 * COUNTERS], keep = m->keep;
-    for (size_t i = 0; i < n; i += 4 * COUNTERS) {
-        size_t count = n - i < 4 * COUNTERS ? n - i : 4 * COUNTERS;
-        uint64_t index = m->index + i / 4;
-        philox(m, (uint32_t)index, (uint32_t)(index >> 32), words);
-        for (size_t k = 0; k < COUNTERS; k++) {
-            factors[4 * k] = words[0][k] < limit ? 0.0f : keep;
-            factors[4 * k + 1] = words[1][k] < limit ? 0.0f : keep;
-            factors[4 * k + 2] = words[2][k] < limit ? 0.0f : keep;
-            factors[4 * k + 3] = words[3][k] < limit ? 0.0f : keep;
-        }
-        for (size_t j = 0; j < count; j++) y[i + j] = factors[j] > 0 ? x[i + j] * keep : 0.0f;
-    }
-}
-
+extern void PASTE(ndi_mask_, ND_ISA)(const vec_mask *m, const float *x, float *y, size_t n);
 extern const conv_kernels PASTE(ndi_conv_, ND_ISA);
 extern const fft_kernels PASTE(ndi_fft_, ND_ISA);
 extern const gate_kernels PASTE(ndi_gate_, ND_ISA);
@@ -274,7 +222,7 @@ const vec_kernels PASTE(ndi_vec_, ND_ISA) = {
     .fft_one = k_fft_one,
     .fft_two = k_fft_two,
     .exp_sum = k_exp_sum,
-    .mask = k_mask,
+    .mask = PASTE(ndi_mask_, ND_ISA),
     .conv = &PASTE(ndi_conv_, ND_ISA),
     .fft = &PASTE(ndi_fft_, ND_ISA),
     .gate = &PASTE(ndi_gate_, ND_ISA),
