@@ -115,9 +115,14 @@ static float k_sum(const float *x, size_t n)
 
 static float k_max(const float *x, size_t n)
 {
-    float m = x[0];
-    for (size_t i = 1; i < n; i++) m = x[i] > m ? x[i] : m;
-    return m;
+    float m[LANES];
+    size_t i = 0;
+    for (size_t j = 0; j < LANES; j++) m[j] = x[0];
+    for (; i + LANES <= n; i += LANES)
+        for (size_t j = 0; j < LANES; j++) m[j] = x[i + j] > m[j] ? x[i + j] : m[j];
+    for (; i < n; i++) m[0] = x[i] > m[0] ? x[i] : m[0];
+    for (size_t j = 1; j < LANES; j++) m[0] = m[j] > m[0] ? m[j] : m[0];
+    return m[0];
 }
 
 static void k_axpy(float alpha, const float *x, float *y, size_t n)
@@ -145,6 +150,74 @@ static float k_exp_sum(const float *x, float shift, float *y, size_t n)
 {
     for (size_t i = 0; i < n; i++) y[i] = exp1(x[i] - shift);
     return k_sum(y, n);
+}
+
+enum { WIDE_LANES = 16 };
+
+static double add_wide_lanes(double *s)
+{
+    for (size_t width = WIDE_LANES / 2; width > 0; width /= 2)
+        for (size_t j = 0; j < width; j++) s[j] += s[j + width];
+    return s[0];
+}
+
+static double mean_of(const float *x, size_t n)
+{
+    double s[WIDE_LANES] = { 0 };
+    size_t i = 0;
+    for (; i + WIDE_LANES <= n; i += WIDE_LANES)
+        for (size_t j = 0; j < WIDE_LANES; j++) s[j] += (double)x[i + j];
+    for (size_t j = 0; i < n; i++, j++) s[j] += (double)x[i];
+    return add_wide_lanes(s) / (double)n;
+}
+
+static double variance_of(const float *x, size_t n, double mean)
+{
+    double s[WIDE_LANES] = { 0 };
+    size_t i = 0;
+    for (; i + WIDE_LANES <= n; i += WIDE_LANES)
+        for (size_t j = 0; j < WIDE_LANES; j++) s[j] += ((double)x[i + j] - mean) * ((double)x[i + j] - mean);
+    for (size_t j = 0; i < n; i++, j++) s[j] += ((double)x[i] - mean) * ((double)x[i] - mean);
+    return add_wide_lanes(s) / (double)n;
+}
+
+static void k_layer_norm(const float *x, size_t n, const float *w, const float *b, double eps, float saved[2], float *y)
+{
+    const double mean = mean_of(x, n);
+    const float mu = saved[0] = (float)mean, rstd = saved[1] = (float)(1 / sqrt(variance_of(x, n, mean) + eps));
+    for (size_t i = 0; i < n; i++) y[i] = (x[i] - mu) * rstd * w[i] + b[i];
+}
+
+static void k_layer_norm_grad(const float *x, size_t n, const float *w, const float saved[2], const float *dy, float *restrict dw, float *restrict db,
+                              float *dx)
+{
+    const float mu = saved[0], rstd = saved[1];
+    double s[WIDE_LANES] = { 0 }, along[WIDE_LANES] = { 0 };
+    for (size_t i = 0; i < n; i++) {
+        dw[i] += dy[i] * ((x[i] - mu) * rstd);
+        db[i] += dy[i];
+    }
+    if (!dx) return;
+    size_t i = 0;
+    for (; i + WIDE_LANES <= n; i += WIDE_LANES)
+        for (size_t j = 0; j < WIDE_LANES; j++) {
+            const double g = (double)(dy[i + j] * w[i + j]);
+            s[j] += g;
+            along[j] += g * (double)((x[i + j] - mu) * rstd);
+        }
+    for (size_t j = 0; i < n; i++, j++) {
+        const double g = (double)(dy[i] * w[i]);
+        s[j] += g;
+        along[j] += g * (double)((x[i] - mu) * rstd);
+    }
+    const float a = (float)(add_wide_lanes(s) / (double)n), b = (float)(add_wide_lanes(along) / (double)n);
+    for (i = 0; i < n; i++) dx[i] = rstd * (dy[i] * w[i] - a - (x[i] - mu) * rstd * b);
+}
+
+static void k_add_rows(const float *x, size_t rows, size_t stride, size_t n, double *restrict sums)
+{
+    for (size_t r = 0; r < rows; r++, x += stride)
+        for (size_t k = 0; k < n; k++) sums[k] += (double)x[k];
 }
 
 /* a, b <- a + w b, a - w b in each lane. */
@@ -214,6 +287,9 @@ const vec_kernels PASTE(ndi_vec_, ND_ISA) = {
     .gelu_grad = k_gelu_grad,
     .scale_positive = k_scale_positive,
     .softmax_grad = k_softmax_grad,
+    .layer_norm = k_layer_norm,
+    .layer_norm_grad = k_layer_norm_grad,
+    .add_rows = k_add_rows,
     .dot = k_dot,
     .sum = k_sum,
     .max = k_max,
