@@ -54,17 +54,14 @@ static room room_of(const pass *p, const sizes *s, size_t worker)
     return (room){ first, first + weights, first + 2 * weights, first + 2 * weights + copy_size(s) };
 }
 
-/* The columns of a head, times `scale`: to (R x wide), and turned, to (d x across). */
-static void copy(const sizes *s, const float *from, float scale, float *to)
+/* The columns of a head, R x wide. */
+static void copy(const sizes *s, const float *from, float *to)
 {
-    for (size_t r = 0; r < s->R; r++) ndi_vec->scale_shift(scale, 0, from + r * s->E, to + r * s->wide, s->d);
+    for (size_t r = 0; r < s->R; r++) memcpy(to + r * s->wide, from + r * s->E, s->d * sizeof *to);
 }
 
-static void copy_turned(const sizes *s, const float *from, float scale, float *to)
-{
-    for (size_t r = 0; r < s->R; r++)
-        for (size_t c = 0; c < s->d; c++) to[c * s->across + r] = scale * from[r * s->E + c];
-}
+/* The same turned, d x across. */
+static void copy_turned(const sizes *s, const float *from, float *to) { ndi_vec->turn(from, s->R, s->d, s->E, to, s->across); }
 
 /* C (R x across) = rows of a head times a turned copy. */
 static void multiply_across(const sizes *s, const float *rows, const float *turned, float *c)
@@ -119,10 +116,11 @@ static void forward_chunk(const pass *p, const node *n, size_t first, size_t cou
     room r = room_of(p, &s, worker);
     for (size_t i = first * s.heads; i < (first + count) * s.heads; i++) {
         head h = head_of(p, n, &s, i / s.heads, i % s.heads);
-        copy_turned(&s, k + h.at, n->scale, r.right);
+        copy_turned(&s, k + h.at, r.right);
         multiply_across(&s, q + h.at, r.right, h.A);
+        ndi_vec->scale_shift(n->scale, 0, h.A, h.A, s.R * s.across);
         for (size_t row = 0; row < s.R; row++) ndi_softmax(h.A + row * s.across, s.R);
-        copy(&s, v + h.at, 1, r.right);
+        copy(&s, v + h.at, r.right);
         multiply_weights(&s, drop(p, n, &s, &h, r.dropped), false, &r, ndi_y(p, n) + h.at);
     }
 }
@@ -147,14 +145,14 @@ static void backward_chunk(const pass *p, const node *n, size_t first, size_t co
     for (size_t i = first * s.heads; i < (first + count) * s.heads; i++) {
         head h = head_of(p, n, &s, i / s.heads, i % s.heads);
         const float *weights = dropped(p, n, &s, &h, r.dropped);
-        copy(&s, dy + h.at, 1, r.right);
+        copy(&s, dy + h.at, r.right);
         if (dv) multiply_weights(&s, weights, true, &r, dv + h.at);
-        copy_turned(&s, v + h.at, 1, r.right);
+        copy_turned(&s, v + h.at, r.right);
         multiply_across(&s, dy + h.at, r.right, r.scores);
-        for (size_t row = 0; row < s.R * s.across; row += s.across) ndi_vec->softmax_grad(h.A + row, weights + row, r.scores + row, s.R);
-        copy(&s, k + h.at, n->scale, r.right);
+        for (size_t row = 0; row < s.R * s.across; row += s.across) ndi_vec->softmax_grad(h.A + row, weights + row, n->scale, r.scores + row, s.R);
+        copy(&s, k + h.at, r.right);
         if (dq) multiply_weights(&s, r.scores, false, &r, dq + h.at);
-        copy(&s, q + h.at, n->scale, r.right);
+        copy(&s, q + h.at, r.right);
         if (dk) multiply_weights(&s, r.scores, true, &r, dk + h.at);
     }
 }
