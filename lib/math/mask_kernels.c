@@ -12,6 +12,12 @@
 
 enum { COUNTERS = LANES / 2, WORDS = 4 * COUNTERS };
 
+#if defined(__clang__)
+#define PICK(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
+#else
+#define PICK(a, b, ...) __builtin_shuffle(a, b, (lanes){ __VA_ARGS__ })
+#endif
+
 typedef uint64_t lanes __attribute__((vector_size(4 * LANES)));
 typedef uint32_t halves __attribute__((vector_size(4 * LANES)));
 
@@ -44,14 +50,14 @@ static const lanes order = { 0, 1 };
 static inline void pair_up(lanes a, lanes b, halves words[2])
 {
 #if defined(__AVX512F__)
-    words[0] = (halves)__builtin_shufflevector(a, b, 0, 8, 2, 10, 4, 12, 6, 14);
-    words[1] = (halves)__builtin_shufflevector(a, b, 1, 9, 3, 11, 5, 13, 7, 15);
+    words[0] = (halves)PICK(a, b, 0, 8, 2, 10, 4, 12, 6, 14);
+    words[1] = (halves)PICK(a, b, 1, 9, 3, 11, 5, 13, 7, 15);
 #elif defined(__AVX__)
-    words[0] = (halves)__builtin_shufflevector(a, b, 0, 4, 2, 6);
-    words[1] = (halves)__builtin_shufflevector(a, b, 1, 5, 3, 7);
+    words[0] = (halves)PICK(a, b, 0, 4, 2, 6);
+    words[1] = (halves)PICK(a, b, 1, 5, 3, 7);
 #else
-    words[0] = (halves)__builtin_shufflevector(a, b, 0, 2);
-    words[1] = (halves)__builtin_shufflevector(a, b, 1, 3);
+    words[0] = (halves)PICK(a, b, 0, 2);
+    words[1] = (halves)PICK(a, b, 1, 3);
 #endif
 }
 

@@ -25,12 +25,12 @@ typedef struct vec_kernels {
     void (*gelu)(const float *x, float *y, size_t n);                                  /* x Phi(x) by erf, absolute error < 4e-7 max(1, |x|) */
     void (*gelu_grad)(const float *x, const float *dy, float *dx, size_t n);           /* dx = dy (Phi(x) + x phi(x)) */
     void (*scale_positive)(float a, const float *x, float *y, size_t n);               /* y = x > 0 ? a x : 0 */
+    void (*softmax_rows)(float *x, size_t rows, size_t n, size_t stride, float scale); /* of scale x, in place */
     void (*softmax_grad)(const float *x, const float *weight, float scale, float *g, size_t n); /* g = scale (w g - |x| sum(w g)) */
     /* y = w xhat + b, xhat = (x - mean) rstd; saved: mean and rstd. Back: dw += dy xhat, db += dy and, unless NULL, dx. Moments and sums in double. */
     void (*layer_norm)(const float *x, size_t n, const float *w, const float *b, double eps, float saved[2], float *y);
     void (*layer_norm_grad)(const float *x, size_t n, const float *w, const float saved[2], const float *dy, float *dw, float *db, float *dx);
     void (*add_rows)(const float *x, size_t rows, size_t stride, size_t n, double *sums); /* sums[k] += x[k] of each row */
-    void (*turn)(const float *x, size_t rows, size_t cols, size_t x_row, float *y, size_t y_row); /* y[c y_row + r] = x[r x_row + c] */
     float (*dot)(const float *a, const float *b, size_t n);
     float (*sum)(const float *x, size_t n);
     float (*max)(const float *x, size_t n);                                            /* n > 0 */

@@ -121,7 +121,8 @@ static float k_max(const float *x, size_t n)
     for (; i + LANES <= n; i += LANES)
         for (size_t j = 0; j < LANES; j++) m[j] = x[i + j] > m[j] ? x[i + j] : m[j];
     for (; i < n; i++) m[0] = x[i] > m[0] ? x[i] : m[0];
-    for (size_t j = 1; j < LANES; j++) m[0] = m[j] > m[0] ? m[j] : m[0];
+    for (size_t width = LANES / 2; width > 0; width /= 2)
+        for (size_t j = 0; j < width; j++) m[j] = m[j + width] > m[j] ? m[j + width] : m[j];
     return m[0];
 }
 
@@ -150,6 +151,14 @@ static float k_exp_sum(const float *x, float shift, float *y, size_t n)
 {
     for (size_t i = 0; i < n; i++) y[i] = exp1(x[i] - shift);
     return k_sum(y, n);
+}
+
+static void k_softmax_rows(float *x, size_t rows, size_t n, size_t stride, float scale)
+{
+    for (size_t r = 0; r < rows; r++, x += stride) {
+        k_scale_shift(scale, 0, x, x, n);
+        k_scale_shift(1 / k_exp_sum(x, k_max(x, n), x, n), 0, x, x, n);
+    }
 }
 
 enum { WIDE_LANES = 16 };
@@ -220,39 +229,6 @@ static void k_add_rows(const float *x, size_t rows, size_t stride, size_t n, dou
         for (size_t k = 0; k < n; k++) sums[k] += (double)x[k];
 }
 
-/* Blocks of 8 x 8 in three rounds of pairing rows; what is left over one by one. */
-enum { SIDE = 8 };
-typedef float row8 __attribute__((vector_size(4 * SIDE)));
-
-static inline void turn_block(const float *x, size_t x_row, float *y, size_t y_row)
-{
-    row8 a[SIDE], b[SIDE];
-    for (size_t i = 0; i < SIDE; i++) memcpy(&a[i], x + i * x_row, sizeof a[i]);
-    for (size_t i = 0; i < SIDE; i += 2) {
-        b[i] = __builtin_shufflevector(a[i], a[i + 1], 0, 8, 2, 10, 4, 12, 6, 14);
-        b[i + 1] = __builtin_shufflevector(a[i], a[i + 1], 1, 9, 3, 11, 5, 13, 7, 15);
-    }
-    for (size_t i = 0; i < SIDE; i++) {
-        size_t pair = i / 4 * 4 + i % 2;
-        a[i] = i % 4 < 2 ? __builtin_shufflevector(b[pair], b[pair + 2], 0, 1, 8, 9, 4, 5, 12, 13)
-                         : __builtin_shufflevector(b[pair], b[pair + 2], 2, 3, 10, 11, 6, 7, 14, 15);
-    }
-    for (size_t i = 0; i < SIDE; i++) {
-        b[i] = i < 4 ? __builtin_shufflevector(a[i], a[i + 4], 0, 1, 2, 3, 8, 9, 10, 11)
-                     : __builtin_shufflevector(a[i - 4], a[i], 4, 5, 6, 7, 12, 13, 14, 15);
-        memcpy(y + i * y_row, &b[i], sizeof b[i]);
-    }
-}
-
-static void k_turn(const float *x, size_t rows, size_t cols, size_t x_row, float *y, size_t y_row)
-{
-    const size_t whole_rows = rows / SIDE * SIDE, whole_cols = cols / SIDE * SIDE;
-    for (size_t c = 0; c < whole_cols; c += SIDE)
-        for (size_t r = 0; r < whole_rows; r += SIDE) turn_block(x + r * x_row + c, x_row, y + c * y_row + r, y_row);
-    for (size_t r = 0; r < rows; r++)
-        for (size_t c = r < whole_rows ? whole_cols : 0; c < cols; c++) y[c * y_row + r] = x[r * x_row + c];
-}
-
 /* a, b <- a + w b, a - w b in each lane. */
 static inline void butterfly(double *restrict a, double *restrict b, double re, double im)
 {
@@ -319,11 +295,11 @@ const vec_kernels PASTE(ndi_vec_, ND_ISA) = {
     .gelu = k_gelu,
     .gelu_grad = k_gelu_grad,
     .scale_positive = k_scale_positive,
+    .softmax_rows = k_softmax_rows,
     .softmax_grad = k_softmax_grad,
     .layer_norm = k_layer_norm,
     .layer_norm_grad = k_layer_norm_grad,
     .add_rows = k_add_rows,
-    .turn = k_turn,
     .dot = k_dot,
     .sum = k_sum,
     .max = k_max,

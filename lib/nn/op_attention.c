@@ -61,7 +61,7 @@ static void copy(const sizes *s, const float *from, float *to)
 }
 
 /* The same turned, d x across. */
-static void copy_turned(const sizes *s, const float *from, float *to) { ndi_vec->turn(from, s->R, s->d, s->E, to, s->across); }
+static void copy_turned(const sizes *s, const float *from, float *to) { ndi_tile->turn(from, s->E, s->R, s->d, to, s->across); }
 
 /* C (R x across) = rows of a head times a turned copy. */
 static void multiply_across(const sizes *s, const float *rows, const float *turned, float *c)
@@ -118,8 +118,7 @@ static void forward_chunk(const pass *p, const node *n, size_t first, size_t cou
         head h = head_of(p, n, &s, i / s.heads, i % s.heads);
         copy_turned(&s, k + h.at, r.right);
         multiply_across(&s, q + h.at, r.right, h.A);
-        ndi_vec->scale_shift(n->scale, 0, h.A, h.A, s.R * s.across);
-        for (size_t row = 0; row < s.R; row++) ndi_softmax(h.A + row * s.across, s.R);
+        ndi_vec->softmax_rows(h.A, s.R, s.R, s.across, n->scale);
         copy(&s, v + h.at, r.right);
         multiply_weights(&s, drop(p, n, &s, &h, r.dropped), false, &r, ndi_y(p, n) + h.at);
     }
