@@ -10,7 +10,7 @@
 #include "math/isa.h"
 #include "math/vec.h"
 
-enum { COUNTERS = LANES / 2, WORDS = 4 * COUNTERS };
+enum { ROUNDS = 10, COUNTERS = LANES / 2, SETS = 2, WORDS = SETS * 4 * COUNTERS };
 
 #if defined(__clang__)
 #define PICK(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
@@ -61,20 +61,42 @@ static inline void pair_up(lanes a, lanes b, halves words[2])
 #endif
 }
 
-/* The WORDS words of the counters from `index` on. */
-static inline void random_words(const vec_mask *m, uint64_t index, halves words[2])
+/* What the rounds add, in all lanes. */
+typedef struct keys {
+    lanes first[ROUNDS], second[ROUNDS];
+} keys;
+
+static keys keys_of(uint64_t seed)
+{
+    keys k;
+    uint32_t first = (uint32_t)seed, second = (uint32_t)(seed >> 32);
+    for (int round = 0; round < ROUNDS; round++, first += 0x9E3779B9, second += 0xBB67AE85) {
+        k.first[round] = same(first);
+        k.second[round] = same(second);
+    }
+    return k;
+}
+
+/* The WORDS words of the counters from `index` on, in sets that do not wait for each other. */
+static inline void random_words(const vec_mask *m, const keys *k, uint64_t index, halves words[2 * SETS])
 {
     const lanes first = same(0xD2511F53), third = same(0xCD9E8D57), lower = same(UINT32_MAX);
-    lanes c0 = same(index) + order, c1 = c0 >> 32, c2 = same(m->step), c3 = same(m->purpose);
-    uint32_t k0 = (uint32_t)m->seed, k1 = (uint32_t)(m->seed >> 32);
-    for (int round = 0; round < 10; round++, k0 += 0x9E3779B9, k1 += 0xBB67AE85) {
-        const lanes p0 = times(c0, first), p1 = times(c2, third);
-        c0 = (p1 >> 32) ^ c1 ^ same(k0);
-        c2 = (p0 >> 32) ^ c3 ^ same(k1);
-        c1 = p1;
-        c3 = p0;
+    lanes c0[SETS], c1[SETS], c2[SETS], c3[SETS];
+    for (int s = 0; s < SETS; s++) {
+        c0[s] = same(index + (uint64_t)s * COUNTERS) + order;
+        c1[s] = c0[s] >> 32;
+        c2[s] = same(m->step);
+        c3[s] = same(m->purpose);
     }
-    pair_up((c0 & lower) | c1 << 32, (c2 & lower) | c3 << 32, words);
+    for (int round = 0; round < ROUNDS; round++)
+        for (int s = 0; s < SETS; s++) {
+            const lanes p0 = times(c0[s], first), p1 = times(c2[s], third);
+            c0[s] = (p1 >> 32) ^ c1[s] ^ k->first[round];
+            c2[s] = (p0 >> 32) ^ c3[s] ^ k->second[round];
+            c1[s] = p1;
+            c3[s] = p0;
+        }
+    for (int s = 0; s < SETS; s++) pair_up((c0[s] & lower) | c1[s] << 32, (c2[s] & lower) | c3[s] << 32, words + 2 * s);
 }
 
 static inline vec kept(halves words, const vec_mask *m, vec x)
@@ -86,18 +108,17 @@ static inline vec kept(halves words, const vec_mask *m, vec x)
 void ISA_NAME(ndi_mask_)(const vec_mask *m, const float *x, float *y, size_t n);
 void ISA_NAME(ndi_mask_)(const vec_mask *m, const float *x, float *y, size_t n)
 {
-    halves words[2];
+    const keys k = keys_of(m->seed);
+    halves words[2 * SETS];
     size_t i = 0;
     for (; i + WORDS <= n; i += WORDS) {
-        random_words(m, m->index + i / 4, words);
-        store(y + i, kept(words[0], m, load(x + i)));
-        store(y + i + LANES, kept(words[1], m, load(x + i + LANES)));
+        random_words(m, &k, m->index + i / 4, words);
+        for (size_t v = 0; v < 2 * SETS; v++) store(y + i + v * LANES, kept(words[v], m, load(x + i + v * LANES)));
     }
     if (i == n) return;
     float rest[WORDS] = { 0 };
     memcpy(rest, x + i, (n - i) * sizeof *x);
-    random_words(m, m->index + i / 4, words);
-    store(rest, kept(words[0], m, load(rest)));
-    store(rest + LANES, kept(words[1], m, load(rest + LANES)));
+    random_words(m, &k, m->index + i / 4, words);
+    for (size_t v = 0; v < 2 * SETS; v++) store(rest + v * LANES, kept(words[v], m, load(rest + v * LANES)));
     memcpy(y + i, rest, (n - i) * sizeof *y);
 }
