@@ -136,29 +136,10 @@ static void k_scale_shift(float a, float b, const float *x, float *y, size_t n)
     for (size_t i = 0; i < n; i++) y[i] = a * x[i] + b;
 }
 
-static void k_scale_positive(float a, const float *x, float *y, size_t n)
-{
-    for (size_t i = 0; i < n; i++) y[i] = x[i] > 0 ? a * x[i] : 0.0f;
-}
-
-static void k_softmax_grad(const float *x, const float *weight, float scale, float *g, size_t n)
-{
-    const float sum = k_dot(weight, g, n);
-    for (size_t i = 0; i < n; i++) g[i] = scale * (weight[i] * g[i] - (x[i] < 0 ? -x[i] : x[i]) * sum);
-}
-
 static float k_exp_sum(const float *x, float shift, float *y, size_t n)
 {
     for (size_t i = 0; i < n; i++) y[i] = exp1(x[i] - shift);
     return k_sum(y, n);
-}
-
-static void k_softmax_rows(float *x, size_t rows, size_t n, size_t stride, float scale)
-{
-    for (size_t r = 0; r < rows; r++, x += stride) {
-        k_scale_shift(scale, 0, x, x, n);
-        k_scale_shift(1 / k_exp_sum(x, k_max(x, n), x, n), 0, x, x, n);
-    }
 }
 
 enum { WIDE_LANES = 16 };
@@ -294,9 +275,6 @@ const vec_kernels PASTE(ndi_vec_, ND_ISA) = {
     .elu = k_elu,
     .gelu = k_gelu,
     .gelu_grad = k_gelu_grad,
-    .scale_positive = k_scale_positive,
-    .softmax_rows = k_softmax_rows,
-    .softmax_grad = k_softmax_grad,
     .layer_norm = k_layer_norm,
     .layer_norm_grad = k_layer_norm_grad,
     .add_rows = k_add_rows,

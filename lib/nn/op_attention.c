@@ -6,24 +6,23 @@
 #include <string.h>
 
 #include "math/tile.h"
-#include "math/vec.h"
 #include "nn/ops.h"
 
 enum { HEADS };
 
 typedef struct sizes {
     size_t R, E, d, heads;
-    size_t across, wide; /* R and d in whole tiles: the rows of A and those of copies of q, k, v */
+    size_t across, wide; /* R and d filled up: the rows of A and those of copies of q, k, v */
 } sizes;
 
-static size_t round_up(size_t n) { return (n + NDI_TILE_COLUMNS - 1) / NDI_TILE_COLUMNS * NDI_TILE_COLUMNS; }
+static size_t round_up(size_t n, size_t unit) { return (n + unit - 1) / unit * unit; }
 
 static sizes sizes_of(const node *n)
 {
     sizes s = { .R = n->x.rows, .E = n->x.samples, .heads = n->a[HEADS] };
     s.d = s.E / s.heads;
-    s.across = round_up(s.R);
-    s.wide = round_up(s.d);
+    s.across = round_up(s.R, NDI_TILE_RUN);
+    s.wide = round_up(s.d, NDI_TILE_COLUMNS);
     return s;
 }
 
@@ -61,7 +60,11 @@ static void copy(const sizes *s, const float *from, float *to)
 }
 
 /* The same turned, d x across. */
-static void copy_turned(const sizes *s, const float *from, float *to) { ndi_tile->turn(from, s->E, s->R, s->d, to, s->across); }
+static void copy_turned(const sizes *s, const float *from, float *to)
+{
+    ndi_tile->turn(from, s->E, s->R, s->d, to, s->across);
+    for (size_t c = 0; c < s->d; c++) memset(to + c * s->across + s->R, 0, (s->across - s->R) * sizeof *to);
+}
 
 /* C (R x across) = rows of a head times a turned copy. */
 static void multiply_across(const sizes *s, const float *rows, const float *turned, float *c)
@@ -104,7 +107,7 @@ static const float *drop(const pass *p, const node *n, const sizes *s, const hea
     if (!drops(p, n)) return h->A;
     size_t count = s->R * s->across;
     ndi_mask(p, n, h->weights, count, h->A, to);
-    for (size_t i = 0; i < count; i++) h->A[i] = to[i] > 0 ? h->A[i] : -h->A[i];
+    ndi_tile->softmax_mark(to, h->A, count);
     return to;
 }
 
@@ -118,7 +121,7 @@ static void forward_chunk(const pass *p, const node *n, size_t first, size_t cou
         head h = head_of(p, n, &s, i / s.heads, i % s.heads);
         copy_turned(&s, k + h.at, r.right);
         multiply_across(&s, q + h.at, r.right, h.A);
-        ndi_vec->softmax_rows(h.A, s.R, s.R, s.across, n->scale);
+        ndi_tile->softmax(h.A, s.R, s.R, s.across, n->scale);
         copy(&s, v + h.at, r.right);
         multiply_weights(&s, drop(p, n, &s, &h, r.dropped), false, &r, ndi_y(p, n) + h.at);
     }
@@ -130,7 +133,7 @@ static void forward(const pass *p, const node *n) { ndi_for_chunks(p, n, forward
 static const float *dropped(const pass *p, const node *n, const sizes *s, const head *h, float *to)
 {
     if (!drops(p, n)) return h->A;
-    ndi_vec->scale_positive(1.0f / (1.0f - n->r), h->A, to, s->R * s->across);
+    ndi_tile->softmax_kept(h->A, 1.0f / (1.0f - n->r), to, s->R * s->across);
     return to;
 }
 
@@ -148,7 +151,7 @@ static void backward_chunk(const pass *p, const node *n, size_t first, size_t co
         if (dv) multiply_weights(&s, weights, true, &r, dv + h.at);
         copy_turned(&s, v + h.at, r.right);
         multiply_across(&s, dy + h.at, r.right, r.scores);
-        for (size_t row = 0; row < s.R * s.across; row += s.across) ndi_vec->softmax_grad(h.A + row, weights + row, n->scale, r.scores + row, s.R);
+        ndi_tile->softmax_grad(h.A, weights, r.scores, s.R, s.across, n->scale);
         copy(&s, k + h.at, r.right);
         if (dq) multiply_weights(&s, r.scores, false, &r, dq + h.at);
         copy(&s, q + h.at, r.right);
