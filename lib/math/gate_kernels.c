@@ -1,4 +1,4 @@
-/* Kernels of recurrent layers in compiler vectors; compiled once per instruction set. exp as in vec_kernels.c. */
+/* Kernels of recurrent layers in compiler vectors; compiled once per instruction set. */
 #include <stdint.h>
 
 #include "math/conv_kernels.h"
@@ -6,37 +6,46 @@
 
 typedef int32_t whole __attribute__((vector_size(4 * LANES)));
 
-/* x >= -87 and <= 87 */
-static inline vec exponential(vec x)
-{
-    vec magic = splat(12582912.0f), n = (x * splat(1.44269504f) + magic) - magic;
-    vec r = (x - n * splat(0.693359375f)) - n * splat(-2.12194440e-4f), p = splat(1.9875691500e-4f);
-    p = p * r + splat(1.3981999507e-3f);
-    p = p * r + splat(8.3334519073e-3f);
-    p = p * r + splat(4.1665795894e-2f);
-    p = p * r + splat(1.6666665459e-1f);
-    p = p * r + splat(5.0000001201e-1f);
-    p = (p * (r * r) + r) + splat(1);
-    return p * (vec)((__builtin_convertvector(n, whole) + 127) << 23);
-}
-
 static inline vec choose(whole mask, vec a, vec b) { return (vec)((mask & (whole)a) | (~mask & (whole)b)); }
 
-/* Leaves what is not a number as it is. */
-static inline vec limited(vec x, float limit)
+/* 1 + 2^t, t within +-62, where the product of two stays finite: 2^t = 2^n 2^f with n whole and |f| <= 1/2, the latter by a polynomial. */
+static inline vec one_and_power(vec t)
 {
-    vec most = splat(limit);
-    x = choose(x > most, most, x);
-    return choose(x < -most, -most, x);
+    const vec most = splat(62), magic = splat(12582912.0f) /* 1.5 * 2^23: adding it rounds to a whole number */;
+    t = choose(t > most, most, t); /* leaves what is not a number as it is */
+    t = choose(t < -most, -most, t);
+    vec n = t + magic, f = t - (n - magic), p = splat(1.32647308e-3f);
+    p = p * f + splat(9.67151299e-3f);
+    p = p * f + splat(5.55073358e-2f);
+    p = p * f + splat(2.40222424e-1f);
+    p = p * f + splat(6.93147004e-1f);
+    p = p * f + splat(1.0f);
+    return splat(1) + p * (vec)(((whole)n << 23) + (127 << 23));
 }
 
-static inline vec sigmoid(vec x) { return splat(1) / (splat(1) + exponential(limited(-x, 87))); }
-static inline vec tangent(vec x) { return splat(2) / (splat(1) + exponential(limited(splat(-2) * x, 87))) - splat(1); }
+/* a, b <- 1 / a, 1 / b by one division. */
+static inline void reciprocals(vec *a, vec *b)
+{
+    vec both = splat(1) / (*a * *b), first = *b * both;
+    *b = *a * both;
+    *a = first;
+}
+
+static const float log2_e = 1.44269504f;
+
+/* sigmoid(x) = 1 / (1 + e^-x), tanh(x) = 2 / (1 + e^-2x) - 1 */
+static inline vec below_sigmoid(vec x) { return one_and_power(splat(-log2_e) * x); }
+static inline vec below_tangent(vec x) { return one_and_power(splat(-2 * log2_e) * x); }
+static inline vec tangent(vec x) { return splat(2) / below_tangent(x) - splat(1); }
 
 static void lstm_forward(float *gates, size_t H, const float *c_before, float *c, float *h)
 {
     for (size_t k = 0; k < H; k += LANES, gates += LANES) {
-        vec i = sigmoid(load(gates)), f = sigmoid(load(gates + H)), g = tangent(load(gates + 2 * H)), o = sigmoid(load(gates + 3 * H));
+        vec i = below_sigmoid(load(gates)), f = below_sigmoid(load(gates + H)), g = below_tangent(load(gates + 2 * H)),
+            o = below_sigmoid(load(gates + 3 * H));
+        reciprocals(&i, &f);
+        reciprocals(&g, &o);
+        g = splat(2) * g - splat(1);
         vec state = i * g + f * load(c_before + k);
         store(gates, i);
         store(gates + H, f);
