@@ -138,17 +138,59 @@ static void running_means(const tile_kernels *kernels)
         }
 }
 
-static void transposes(const tile_kernels *t)
+static void transposition(const tile_kernels *kernels)
 {
-    const size_t rows[] = { 1, 4, 15, 70 }, columns[] = { 1, 3, 8, 65 };
-    for (size_t at = 0; at < 16; at++) {
-        size_t m = rows[at % 4], n = columns[at / 4];
-        blocks k = make_blocks();
-        t->turn(k.a, n + 2, m, n, k.c, m + 1);
-        for (size_t i = 0; i < m * n; i++) k.expected[i % n * (m + 1) + i / n] = k.a[i / n * (n + 2) + i % n];
-        assert_memory_equal(k.c, k.expected, ROOM * sizeof *k.c);
-        free_blocks(&k);
+    for (size_t m = 1; m <= 37; m += 3)
+        for (size_t n = 1; n <= 21; n += 4) {
+            blocks k = make_blocks();
+            kernels->turn(k.a, n + 2, m, n, k.c, m + 3);
+            for (size_t i = 0; i < m; i++)
+                for (size_t j = 0; j < n; j++) k.expected[j * (m + 3) + i] = k.a[i * (n + 2) + j];
+            assert_memory_equal(k.c, k.expected, ROOM * sizeof(float));
+            free_blocks(&k);
+        }
+}
+
+/* Softmax of rows of n numbers and its gradient, every third weight dropped. */
+static void attention_weights(const tile_kernels *kernels, size_t n, float scale)
+{
+    enum { ROWS = 3, MOST = 80 };
+    size_t row = (n + NDI_TILE_RUN - 1) / NDI_TILE_RUN * NDI_TILE_RUN;
+    float x[ROWS * MOST], kept[ROWS * MOST], g[ROWS * MOST];
+    double expected[ROWS * MOST] = { 0 };
+    blocks k = make_blocks();
+    memcpy(x, k.a, sizeof x);
+    memcpy(g, k.b, sizeof g);
+    for (size_t r = 0; r < ROWS; r++) {
+        double total = 0;
+        for (size_t i = 0; i < n; i++) total += exp((double)scale * (double)x[r * row + i]);
+        for (size_t i = 0; i < n; i++) expected[r * row + i] = exp((double)scale * (double)x[r * row + i]) / total;
     }
+    kernels->softmax(x, ROWS, n, row, scale);
+    for (size_t i = 0; i < ROWS * row; i++) assert_true(fabs((double)x[i] - expected[i]) <= 5e-7 * expected[i]);
+    for (size_t i = 0; i < ROWS * row; i++) kept[i] = i % 3 == 0 ? 0 : 1.5f * x[i];
+    kernels->softmax_mark(kept, x, ROWS * row);
+    for (size_t i = 0; i < ROWS * row; i++) assert_true(fabs((double)x[i] - (i % 3 == 0 ? -1 : 1) * expected[i]) <= 5e-7 * expected[i]);
+    memset(kept, 0xff, sizeof kept);
+    kernels->softmax_kept(x, 1.5f, kept, ROWS * row);
+    kernels->softmax_grad(x, kept, g, ROWS, row, scale);
+    for (size_t r = 0; r < ROWS; r++) {
+        double along = 0;
+        for (size_t i = r * row; i < (r + 1) * row; i++) along += i % 3 == 0 ? 0 : 1.5 * expected[i] * (double)k.b[i];
+        for (size_t i = r * row; i < (r + 1) * row; i++) {
+            double own = i % 3 == 0 ? 0 : 1.5 * expected[i] * (double)k.b[i];
+            assert_true(fabs((double)g[i] - (double)scale * (own - expected[i] * along)) < 2e-6);
+        }
+    }
+    free_blocks(&k);
+}
+
+static void weights_that_are_no_numbers(const tile_kernels *kernels)
+{
+    float x[2 * NDI_TILE_RUN] = { 1, NAN, 3, [NDI_TILE_RUN] = 1000, -1000, 1000 };
+    kernels->softmax(x, 2, 3, NDI_TILE_RUN, 1);
+    assert_true(isnan(x[0]) && isnan(x[2]));
+    assert_true(fabsf(x[NDI_TILE_RUN] - 0.5f) < 1e-6f && x[NDI_TILE_RUN + 1] < 1e-30f && x[NDI_TILE_RUN + 3] == 0);
 }
 
 static void kernels_are_their_formulas(void **state)
@@ -156,9 +198,11 @@ static void kernels_are_their_formulas(void **state)
     (void)state;
     products(ndi_tile);
     dot_products(ndi_tile);
-    transposes(ndi_tile);
     elu_and_its_slope(ndi_tile);
     running_means(ndi_tile);
+    transposition(ndi_tile);
+    for (size_t n = 1; n <= 80; n += 1 + n / 9) attention_weights(ndi_tile, n, n % 2 ? 0.7f : -1.3f);
+    weights_that_are_no_numbers(ndi_tile);
 }
 
 /* Products that go by tiles, with widths and inner sides that fill none, and those that just do not. */

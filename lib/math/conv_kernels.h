@@ -29,14 +29,12 @@ typedef struct fft_kernels {
 
 static inline size_t ndi_planes(size_t N) { return 3 * N / 2 - 1; }
 
-/* Recurrent layers: a step multiplies few rows by weights that stay the same, and puts them through gates. */
+/* Gates of recurrent layers. */
 typedef struct gate_kernels {
-    /* C (m x n) += A (m x k) B, B packed: for every NDI_TILE of its columns, filled up with zeros, k rows of them. */
-    void (*multiply)(size_t m, size_t n, size_t k, const float *a, size_t lda, const float *packed, float *c, size_t ldc);
-    /* H cells of a long short-term memory: i, f, g, o from their sums, in place; c = f c_before + i g; h = o tanh(c). */
-    void (*lstm_forward)(float *gates, size_t H, const float *c_before, float *c, float *tanh_c, float *h);
-    /* From the gradient dh + dy of h and dc of c to those of the gates' sums, in place of the gates, and of c_before, in place of dc. */
-    void (*lstm_backward)(float *gates, size_t H, const float *c_before, const float *tanh_c, const float *dh, const float *dy, float *dc);
+    /* H cells of a long short-term memory, H a multiple of 16: i, f, g, o from their sums, in place; c = f c_before + i g; h = o tanh(c). c may stand where c_before stood. */
+    void (*lstm_forward)(float *gates, size_t H, const float *c_before, float *c, float *h);
+    /* From the gradients of h and c to those of the gates' sums, in place of the gates, and of c_before, in place of dc. */
+    void (*lstm_backward)(float *gates, size_t H, const float *c_before, const float *c, const float *dh, float *dc);
 } gate_kernels;
 
 #endif

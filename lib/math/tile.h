@@ -38,6 +38,12 @@ typedef struct tile_kernels {
     void (*elu)(float *x,
                 size_t n); /* from x log2(e) to (ELU(x) + 1) log2(e), where the exponential is cheapest; in place, n a multiple of NDI_TILE_RUN */
     void (*elu_grad)(const float *h, float *g, size_t n); /* g times the slope of ELU, times log2(e); h is what elu left */
+    /* Attention weights: rows of n numbers, `row` apart, a multiple of NDI_TILE_RUN, filled up with zeros. softmax: x = softmax(scale x) of each. mark: those that are 0 in `kept`
+     * become negative. kept: factor x, 0 where negative. grad: g = scale (kept g - |x| sum(kept g)). */
+    void (*softmax)(float *x, size_t rows, size_t n, size_t row, float scale);
+    void (*softmax_grad)(const float *x, const float *kept, float *g, size_t rows, size_t row, float scale);
+    void (*softmax_mark)(const float *kept, float *x, size_t count);
+    void (*softmax_kept)(const float *x, float factor, float *kept, size_t count);
     /* Means over `width` samples of x (C x T), turned: r[t r_row + c] = mean of x[c][t .. t + width), t < rows; channels up to the next multiple of NDI_TILE_RUN become 0. */
     void (*running_mean)(const float *x, size_t C, size_t T, size_t width, float *r, size_t rows, size_t r_row);
 } tile_kernels;

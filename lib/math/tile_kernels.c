@@ -305,17 +305,24 @@ static void k_turn(const float *x, size_t x_row, size_t m, size_t n, float *y, s
 
 static const float log2_e = 1.44269504f;
 
-/* With u = x log2(e): log2(e) (ELU(x) + 1) = max(u, 0) + log2(e) 2^min(u, 0); 2^t = 2^n 2^f with n whole and |f| <= 1/2, the latter by a polynomial. */
-INLINE vec elu_of(vec u)
+/* log2(e) 2^t for -126 <= t <= 0: 2^t = 2^n 2^f with n whole and |f| <= 1/2, the latter by a polynomial. */
+INLINE vec scaled_power(vec t)
 {
-    const vec zero = { 0 }, magic = splat(12582912.0f) /* 1.5 * 2^23: adding it rounds to a whole number */, lowest = splat(-126.0f);
-    vec t = most(least(u, zero), lowest), n = t + magic, f = t - (n - magic), y = splat(1.9153884e-3f);
+    const vec magic = splat(12582912.0f) /* 1.5 * 2^23: adding it rounds to a whole number */;
+    vec n = t + magic, f = t - (n - magic), y = splat(1.9153884e-3f);
     y = fma_vec(y, f, splat(1.39588555e-2f));
     y = fma_vec(y, f, splat(8.007987e-2f));
     y = fma_vec(y, f, splat(3.4656593e-1f));
     y = fma_vec(y, f, splat(9.999997e-1f));
     y = fma_vec(y, f, splat(log2_e));
-    return most(zero, u) /* a NaN too */ + (vec)((ints)y + ((ints)n << 23));
+    return (vec)((ints)y + ((ints)n << 23));
+}
+
+/* With u = x log2(e): log2(e) (ELU(x) + 1) = max(u, 0) + log2(e) 2^min(u, 0). */
+INLINE vec elu_of(vec u)
+{
+    const vec zero = { 0 }, lowest = splat(-126.0f);
+    return most(zero, u) /* a NaN too */ + scaled_power(most(least(u, zero), lowest));
 }
 
 static void k_elu(float *x, size_t n)
@@ -327,6 +334,70 @@ static void k_elu_grad(const float *h, float *g, size_t n)
 {
     const vec most_slope = splat(log2_e);
     for (size_t i = 0; i < n; i += W) store(g + i, load(g + i) * least(load(h + i), most_slope));
+}
+
+/* ---- softmax ---- */
+
+INLINE float greatest(vec v)
+{
+    float x[W];
+    memcpy(x, &v, sizeof x);
+    for (int n = W / 2; n > 0; n /= 2)
+        for (int i = 0; i < n; i++) x[i] = x[i] > x[i + n] ? x[i] : x[i + n];
+    return x[0];
+}
+
+/* The end of the row repeats its first number until the weights are there. `odd` is not a number where one of them is not, nor infinite ones. */
+static void softmax_row(float *x, size_t n, size_t row, float scale)
+{
+    const vec factor = splat(scale * log2_e), lowest = splat(-126.0f);
+    vec top = splat(x[0] * (scale * log2_e)), odd = { 0 };
+    for (size_t i = n; i < row; i++) x[i] = x[0];
+    for (size_t i = 0; i < row; i += W) {
+        const vec u = load(x + i) * factor;
+        store(x + i, u);
+        top = most(u, top);
+        odd += u * splat(0);
+    }
+    const vec shift = splat(greatest(top));
+    for (size_t i = 0; i < row; i += W) store(x + i, scaled_power(most(load(x + i) - shift, lowest)));
+    for (size_t i = n; i < row; i++) x[i] = 0;
+    vec sum = odd;
+    for (size_t i = 0; i < row; i += W) sum += load(x + i);
+    const vec share = splat(1 / lanes(sum));
+    for (size_t i = 0; i < row; i += W) store(x + i, load(x + i) * share);
+}
+
+static void k_softmax(float *x, size_t rows, size_t n, size_t row, float scale)
+{
+    for (size_t r = 0; r < rows; r++) softmax_row(x + r * row, n, row, scale);
+}
+
+static void k_softmax_grad(const float *x, const float *kept, float *g, size_t rows, size_t row, float scale)
+{
+    const vec zero = { 0 }, factor = splat(scale);
+    for (size_t r = 0; r < rows; r++, x += row, kept += row, g += row) {
+        vec along = zero;
+        for (size_t i = 0; i < row; i += W) along = fma_vec(load(kept + i), load(g + i), along);
+        const vec sum = splat(lanes(along));
+        for (size_t i = 0; i < row; i += W) {
+            const vec weight = load(x + i);
+            store(g + i, factor * (load(kept + i) * load(g + i) - most(weight, -weight) * sum));
+        }
+    }
+}
+
+static void k_softmax_kept(const float *x, float factor, float *kept, size_t n)
+{
+    for (size_t i = 0; i < n; i += W) store(kept + i, splat(factor) * most(load(x + i), (vec){ 0 }));
+}
+
+static void k_softmax_mark(const float *kept, float *x, size_t n)
+{
+    for (size_t i = 0; i < n; i += W) {
+        const vec weight = load(x + i);
+        store(x + i, (vec)((ints)weight ^ ((load(kept + i) <= (vec){ 0 }) & INT32_MIN)));
+    }
 }
 
 /* ---- running mean ---- */
@@ -362,4 +433,5 @@ static void k_running_mean(const float *x, size_t C, size_t T, size_t width, flo
     for (size_t t = 0; t < rows && end > C; t++) memset(r + t * r_row + C, 0, (end - C) * sizeof *r);
 }
 
-const tile_kernels PASTE(ndi_tile_, ND_ISA) = { k_product, k_dots, k_dots_f64, k_turn, k_elu, k_elu_grad, k_running_mean };
+const tile_kernels PASTE(ndi_tile_, ND_ISA) = { k_product, k_dots,         k_dots_f64,     k_turn,         k_elu,         k_elu_grad,
+                                                k_softmax, k_softmax_grad, k_softmax_mark, k_softmax_kept, k_running_mean };

@@ -24,6 +24,10 @@ typedef struct vec_kernels {
     void (*elu)(const float *x, float *y, size_t n);                                   /* x > 0 ? x : exp(x) - 1, absolute error < 1.2e-7 */
     void (*gelu)(const float *x, float *y, size_t n);                                  /* x Phi(x) by erf, absolute error < 4e-7 max(1, |x|) */
     void (*gelu_grad)(const float *x, const float *dy, float *dx, size_t n);           /* dx = dy (Phi(x) + x phi(x)) */
+    /* y = w xhat + b, xhat = (x - mean) rstd; saved: mean and rstd. Back: dw += dy xhat, db += dy and, unless NULL, dx. Moments and sums in double. */
+    void (*layer_norm)(const float *x, size_t n, const float *w, const float *b, double eps, float saved[2], float *y);
+    void (*layer_norm_grad)(const float *x, size_t n, const float *w, const float saved[2], const float *dy, float *dw, float *db, float *dx);
+    void (*add_rows)(const float *x, size_t rows, size_t stride, size_t n, double *sums); /* sums[k] += x[k] of each row */
     float (*dot)(const float *a, const float *b, size_t n);
     float (*sum)(const float *x, size_t n);
     float (*max)(const float *x, size_t n);                                            /* n > 0 */

@@ -115,9 +115,15 @@ static float k_sum(const float *x, size_t n)
 
 static float k_max(const float *x, size_t n)
 {
-    float m = x[0];
-    for (size_t i = 1; i < n; i++) m = x[i] > m ? x[i] : m;
-    return m;
+    float m[LANES];
+    size_t i = 0;
+    for (size_t j = 0; j < LANES; j++) m[j] = x[0];
+    for (; i + LANES <= n; i += LANES)
+        for (size_t j = 0; j < LANES; j++) m[j] = x[i + j] > m[j] ? x[i + j] : m[j];
+    for (; i < n; i++) m[0] = x[i] > m[0] ? x[i] : m[0];
+    for (size_t width = LANES / 2; width > 0; width /= 2)
+        for (size_t j = 0; j < width; j++) m[j] = m[j + width] > m[j] ? m[j + width] : m[j];
+    return m[0];
 }
 
 static void k_axpy(float alpha, const float *x, float *y, size_t n)
@@ -134,6 +140,74 @@ static float k_exp_sum(const float *x, float shift, float *y, size_t n)
 {
     for (size_t i = 0; i < n; i++) y[i] = exp1(x[i] - shift);
     return k_sum(y, n);
+}
+
+enum { WIDE_LANES = 16 };
+
+static double add_wide_lanes(double *s)
+{
+    for (size_t width = WIDE_LANES / 2; width > 0; width /= 2)
+        for (size_t j = 0; j < width; j++) s[j] += s[j + width];
+    return s[0];
+}
+
+static double mean_of(const float *x, size_t n)
+{
+    double s[WIDE_LANES] = { 0 };
+    size_t i = 0;
+    for (; i + WIDE_LANES <= n; i += WIDE_LANES)
+        for (size_t j = 0; j < WIDE_LANES; j++) s[j] += (double)x[i + j];
+    for (size_t j = 0; i < n; i++, j++) s[j] += (double)x[i];
+    return add_wide_lanes(s) / (double)n;
+}
+
+static double variance_of(const float *x, size_t n, double mean)
+{
+    double s[WIDE_LANES] = { 0 };
+    size_t i = 0;
+    for (; i + WIDE_LANES <= n; i += WIDE_LANES)
+        for (size_t j = 0; j < WIDE_LANES; j++) s[j] += ((double)x[i + j] - mean) * ((double)x[i + j] - mean);
+    for (size_t j = 0; i < n; i++, j++) s[j] += ((double)x[i] - mean) * ((double)x[i] - mean);
+    return add_wide_lanes(s) / (double)n;
+}
+
+static void k_layer_norm(const float *x, size_t n, const float *w, const float *b, double eps, float saved[2], float *y)
+{
+    const double mean = mean_of(x, n);
+    const float mu = saved[0] = (float)mean, rstd = saved[1] = (float)(1 / sqrt(variance_of(x, n, mean) + eps));
+    for (size_t i = 0; i < n; i++) y[i] = (x[i] - mu) * rstd * w[i] + b[i];
+}
+
+static void k_layer_norm_grad(const float *x, size_t n, const float *w, const float saved[2], const float *dy, float *restrict dw, float *restrict db,
+                              float *dx)
+{
+    const float mu = saved[0], rstd = saved[1];
+    double s[WIDE_LANES] = { 0 }, along[WIDE_LANES] = { 0 };
+    for (size_t i = 0; i < n; i++) {
+        dw[i] += dy[i] * ((x[i] - mu) * rstd);
+        db[i] += dy[i];
+    }
+    if (!dx) return;
+    size_t i = 0;
+    for (; i + WIDE_LANES <= n; i += WIDE_LANES)
+        for (size_t j = 0; j < WIDE_LANES; j++) {
+            const double g = (double)(dy[i + j] * w[i + j]);
+            s[j] += g;
+            along[j] += g * (double)((x[i + j] - mu) * rstd);
+        }
+    for (size_t j = 0; i < n; i++, j++) {
+        const double g = (double)(dy[i] * w[i]);
+        s[j] += g;
+        along[j] += g * (double)((x[i] - mu) * rstd);
+    }
+    const float a = (float)(add_wide_lanes(s) / (double)n), b = (float)(add_wide_lanes(along) / (double)n);
+    for (i = 0; i < n; i++) dx[i] = rstd * (dy[i] * w[i] - a - (x[i] - mu) * rstd * b);
+}
+
+static void k_add_rows(const float *x, size_t rows, size_t stride, size_t n, double *restrict sums)
+{
+    for (size_t r = 0; r < rows; r++, x += stride)
+        for (size_t k = 0; k < n; k++) sums[k] += (double)x[k];
 }
 
 /* a, b <- a + w b, a - w b in each lane. */
@@ -190,59 +264,7 @@ static void k_fft_two(double *x, size_t n, size_t half, size_t m, const double *
         }
 }
 
-enum { COUNTERS = 64 };
-
-/* words[q][k] = word q of ndi_philox() at index + k. The rounds of base/random.c, written out so that compilers run them for several k side by side. */
-#define PHILOX_ROUND(r) \
-    do { \
-        uint32_t high0 = (uint32_t)((uint64_t)0xD2511F53u * c0 >> 32), high1 = (uint32_t)((uint64_t)0xCD9E8D57u * c2 >> 32); \
-        uint32_t low0 = 0xD2511F53u * c0, low1 = 0xCD9E8D57u * c2; \
-        c0 = high1 ^ c1 ^ (k0 + (r)*0x9E3779B9u); \
-        c2 = high0 ^ c3 ^ (k1 + (r)*0xBB67AE85u); \
-        c1 = low1; \
-        c3 = low0; \
-    } while (0)
-
-static void philox(const vec_mask *m, uint32_t low, uint32_t high, uint32_t words[4][COUNTERS])
-{
-    uint32_t k0 = (uint32_t)m->seed, k1 = (uint32_t)(m->seed >> 32), step = m->step, purpose = m->purpose;
-    for (uint32_t k = 0; k < COUNTERS; k++) {
-        uint32_t c0 = low + k, c1 = high + (c0 < low), c2 = step, c3 = purpose;
-        PHILOX_ROUND(0);
-        PHILOX_ROUND(1);
-        PHILOX_ROUND(2);
-        PHILOX_ROUND(3);
-        PHILOX_ROUND(4);
-        PHILOX_ROUND(5);
-        PHILOX_ROUND(6);
-        PHILOX_ROUND(7);
-        PHILOX_ROUND(8);
-        PHILOX_ROUND(9);
-        words[0][k] = c0;
-        words[1][k] = c1;
-        words[2][k] = c2;
-        words[3][k] = c3;
-    }
-}
-
-static void k_mask(const vec_mask *m, const float *x, float *y, size_t n)
-{
-    uint32_t words[4][COUNTERS], limit = m->limit;
-    float factors[4 * COUNTERS], keep = m->keep;
-    for (size_t i = 0; i < n; i += 4 * COUNTERS) {
-        size_t count = n - i < 4 * COUNTERS ? n - i : 4 * COUNTERS;
-        uint64_t index = m->index + i / 4;
-        philox(m, (uint32_t)index, (uint32_t)(index >> 32), words);
-        for (size_t k = 0; k < COUNTERS; k++) {
-            factors[4 * k] = words[0][k] < limit ? 0.0f : keep;
-            factors[4 * k + 1] = words[1][k] < limit ? 0.0f : keep;
-            factors[4 * k + 2] = words[2][k] < limit ? 0.0f : keep;
-            factors[4 * k + 3] = words[3][k] < limit ? 0.0f : keep;
-        }
-        for (size_t j = 0; j < count; j++) y[i + j] = factors[j] > 0 ? x[i + j] * keep : 0.0f;
-    }
-}
-
+extern void PASTE(ndi_mask_, ND_ISA)(const vec_mask *m, const float *x, float *y, size_t n);
 extern const conv_kernels PASTE(ndi_conv_, ND_ISA);
 extern const fft_kernels PASTE(ndi_fft_, ND_ISA);
 extern const gate_kernels PASTE(ndi_gate_, ND_ISA);
@@ -253,6 +275,9 @@ const vec_kernels PASTE(ndi_vec_, ND_ISA) = {
     .elu = k_elu,
     .gelu = k_gelu,
     .gelu_grad = k_gelu_grad,
+    .layer_norm = k_layer_norm,
+    .layer_norm_grad = k_layer_norm_grad,
+    .add_rows = k_add_rows,
     .dot = k_dot,
     .sum = k_sum,
     .max = k_max,
@@ -261,7 +286,7 @@ const vec_kernels PASTE(ndi_vec_, ND_ISA) = {
     .fft_one = k_fft_one,
     .fft_two = k_fft_two,
     .exp_sum = k_exp_sum,
-    .mask = k_mask,
+    .mask = PASTE(ndi_mask_, ND_ISA),
     .conv = &PASTE(ndi_conv_, ND_ISA),
     .fft = &PASTE(ndi_fft_, ND_ISA),
     .gate = &PASTE(ndi_gate_, ND_ISA),

@@ -1,16 +1,12 @@
 /* To a vector per trial, or to tokens. In storage order nothing moves; samples first is the order of the reference system's Rearrange, and that of tokens: y[t M + m] = x[m][t]. */
 #include <string.h>
 
+#include "math/tile.h"
 #include "nn/ops.h"
 
 enum { SAMPLES_FIRST };
 
-/* to[c][r] = from[r][c] */
-static void transpose(const float *from, float *to, size_t rows, size_t cols)
-{
-    for (size_t r = 0; r < rows; r++)
-        for (size_t c = 0; c < cols; c++) to[c * rows + r] = from[r * cols + c];
-}
+static void transpose(const float *from, float *to, size_t rows, size_t cols) { ndi_tile->turn(from, cols, rows, cols, to, rows); }
 
 static void forward_chunk(const pass *p, const node *n, size_t first, size_t count, size_t chunk, size_t worker)
 {

@@ -1,5 +1,4 @@
 /* Layer normalisation (Ba et al. 2016) over R vectors of each trial, the whole of it (R = 1) or its rows: y = weight xhat + bias, xhat = (x - mean) rstd, rstd = 1 / sqrt(var + eps). */
-#include <math.h>
 #include <string.h>
 
 #include "math/vec.h"
@@ -14,15 +13,8 @@ static void forward_chunk(const pass *p, const node *n, size_t first, size_t cou
     (void)chunk;
     (void)worker;
     size_t D = n->a[DIM], R = n->a[VECTORS];
-    const float *w = ndi_w(p, n, 0), *b = ndi_w(p, n, 1);
-    for (size_t i = first * R; i < (first + count) * R; i++) {
-        const float *x = ndi_x(p, n, 0) + i * D;
-        float *y = ndi_y(p, n) + i * D, *saved = ndi_saved(p, n) + 2 * i;
-        double mean = ndi_sum_f64(x, D) / (double)D, var = 0;
-        for (size_t k = 0; k < D; k++) var += ((double)x[k] - mean) * ((double)x[k] - mean);
-        float mu = saved[0] = (float)mean, rstd = saved[1] = (float)(1 / sqrt(var / (double)D + eps));
-        for (size_t k = 0; k < D; k++) y[k] = (x[k] - mu) * rstd * w[k] + b[k];
-    }
+    for (size_t i = first * R; i < (first + count) * R; i++)
+        ndi_vec->layer_norm(ndi_x(p, n, 0) + i * D, D, ndi_w(p, n, 0), ndi_w(p, n, 1), eps, ndi_saved(p, n) + 2 * i, ndi_y(p, n) + i * D);
 }
 
 static void forward(const pass *p, const node *n) { ndi_for_chunks(p, n, forward_chunk); }
@@ -31,24 +23,11 @@ static void backward_chunk(const pass *p, const node *n, size_t first, size_t co
 {
     (void)worker;
     size_t D = n->a[DIM], R = n->a[VECTORS];
-    const float *w = ndi_w(p, n, 0);
-    float *dw = ndi_partial(p, chunk), *db = dw + D;
+    float *dw = ndi_partial(p, chunk), *dx = ndi_dx(p, n, 0);
     memset(dw, 0, n->partial * sizeof *dw);
-    for (size_t i = first * R; i < (first + count) * R; i++) {
-        const float *x = ndi_x(p, n, 0) + i * D, *dy = ndi_dy(p, n) + i * D, *saved = ndi_saved(p, n) + 2 * i;
-        float mu = saved[0], rstd = saved[1], *dx = ndi_dx(p, n, 0);
-        double sum = 0, sum_xhat = 0;
-        for (size_t k = 0; k < D; k++) {
-            float xhat = (x[k] - mu) * rstd, g = dy[k] * w[k];
-            dw[k] += dy[k] * xhat;
-            db[k] += dy[k];
-            sum += (double)g;
-            sum_xhat += (double)g * (double)xhat;
-        }
-        if (!dx) continue;
-        float a = (float)(sum / (double)D), b = (float)(sum_xhat / (double)D);
-        for (size_t k = 0; k < D; k++) dx[i * D + k] = rstd * (dy[k] * w[k] - a - (x[k] - mu) * rstd * b);
-    }
+    for (size_t i = first * R; i < (first + count) * R; i++)
+        ndi_vec->layer_norm_grad(ndi_x(p, n, 0) + i * D, D, ndi_w(p, n, 0), ndi_saved(p, n) + 2 * i, ndi_dy(p, n) + i * D, dw, dw + D,
+                                 dx ? dx + i * D : NULL);
 }
 
 static void backward(const pass *p, const node *n)

@@ -190,8 +190,7 @@ static void add_stripe(void *context, size_t task, size_t worker)
     const columns *c = context;
     size_t first = task * STRIPE, count = c->cols - first < STRIPE ? c->cols - first : STRIPE;
     double sums[STRIPE] = { 0 };
-    for (size_t r = 0; r < c->rows; r++)
-        for (size_t k = 0; k < count; k++) sums[k] += (double)c->x[r * c->cols + first + k];
+    ndi_vec->add_rows(c->x + first, c->rows, c->cols, count, sums);
     for (size_t k = 0; k < count; k++) c->into[first + k] += (float)sums[k];
 }
 
