@@ -264,6 +264,42 @@ INLINE void dots_tile_f64(int M, int N, const dots *d, const float *x, const flo
 static void k_dots(const dots *d, float *c) { EACH_TILE(dots_tile, c) }
 static void k_dots_f64(const dots *d, double *c) { EACH_TILE(dots_tile_f64, c) }
 
+/* ---- transposition ---- */
+
+typedef float floats4 __attribute__((vector_size(16)));
+#if defined(__clang__)
+#define PICK(a, b, i, j, k, l) __builtin_shufflevector(a, b, i, j, k, l)
+#else
+#define PICK(a, b, i, j, k, l) __builtin_shuffle(a, b, (ints4){ i, j, k, l })
+typedef int32_t ints4 __attribute__((vector_size(16)));
+#endif
+
+INLINE floats4 load4(const float *x)
+{
+    floats4 v;
+    memcpy(&v, x, sizeof v);
+    return v;
+}
+
+INLINE void turn_4x4(const float *x, size_t x_row, float *y, size_t y_row)
+{
+    floats4 a = load4(x), b = load4(x + x_row), c = load4(x + 2 * x_row), d = load4(x + 3 * x_row);
+    floats4 low = PICK(a, b, 0, 4, 1, 5), high = PICK(a, b, 2, 6, 3, 7), low2 = PICK(c, d, 0, 4, 1, 5), high2 = PICK(c, d, 2, 6, 3, 7);
+    const floats4 turned[] = { PICK(low, low2, 0, 1, 4, 5), PICK(low, low2, 2, 3, 6, 7), PICK(high, high2, 0, 1, 4, 5), PICK(high, high2, 2, 3, 6, 7) };
+    for (size_t i = 0; i < 4; i++) memcpy(y + i * y_row, &turned[i], sizeof turned[i]);
+}
+
+/* Rows in groups of 16, which fill whole lines of y. */
+static void k_turn(const float *x, size_t x_row, size_t m, size_t n, float *y, size_t y_row)
+{
+    size_t rows = m / 4 * 4, columns = n / 4 * 4;
+    for (size_t first = 0; first < rows; first += 16)
+        for (size_t j = 0; j < columns; j += 4)
+            for (size_t i = first; i < rows && i < first + 16; i += 4) turn_4x4(x + i * x_row + j, x_row, y + j * y_row + i, y_row);
+    for (size_t i = 0; i < m; i++)
+        for (size_t j = i < rows ? columns : 0; j < n; j++) y[j * y_row + i] = x[i * x_row + j];
+}
+
 /* ---- ELU ---- */
 
 static const float log2_e = 1.44269504f;
@@ -295,7 +331,6 @@ static void k_elu_grad(const float *h, float *g, size_t n)
 /* ---- running mean ---- */
 
 enum { ABREAST = 4 }; /* channels whose sums run side by side, in double */
-typedef float floats4 __attribute__((vector_size(16)));
 typedef double doubles4 __attribute__((vector_size(32)));
 
 INLINE floats4 sample(const float *const x[ABREAST], size_t t) { return (floats4){ x[0][t], x[1][t], x[2][t], x[3][t] }; }
@@ -326,4 +361,4 @@ static void k_running_mean(const float *x, size_t C, size_t T, size_t width, flo
     for (size_t t = 0; t < rows && end > C; t++) memset(r + t * r_row + C, 0, (end - C) * sizeof *r);
 }
 
-const tile_kernels PASTE(ndi_tile_, ND_ISA) = { k_product, k_dots, k_dots_f64, k_elu, k_elu_grad, k_running_mean };
+const tile_kernels PASTE(ndi_tile_, ND_ISA) = { k_product, k_dots, k_dots_f64, k_turn, k_elu, k_elu_grad, k_running_mean };
