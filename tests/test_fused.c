@@ -297,13 +297,44 @@ static void prepared_values_follow_the_revision(void **state)
     tear_down(&r);
 }
 
+/* ---- normalisation, ELU and means ---- */
+
+static graph *norm_elu_pool(size_t width, size_t stride, bool plain)
+{
+    graph *g = start(3, 2, 37);
+    ndi_mean_pool(g, ndi_elu(g, ndi_batch_norm(g, 0, "norm")), "pool", width, stride);
+    g->plain = plain;
+    return g;
+}
+
+static void means_of_units_are_what_they_replace(void **state)
+{
+    (void)state;
+    const size_t windows[][2] = { { 4, 4 }, { 8, 3 }, { 37, 1 }, { 1, 1 }, { 5, 9 } };
+    for (size_t i = 0; i < 2 * COUNT(windows); i++) {
+        bool training = i % 2;
+        rig a, b;
+        rig_up(&a, norm_elu_pool(windows[i / 2][0], windows[i / 2][1], false), 7, training, 2);
+        rig_up(&b, norm_elu_pool(windows[i / 2][0], windows[i / 2][1], true), 7, training, 1);
+        assert_string_equal(a.w->nodes[3].op->name, "norm_elu_pool");
+        run_backward(&a);
+        run_backward(&b);
+        assert_true(nd_test_relative_error(ndi_output(&a.p), ndi_output(&b.p), a.n_out) < 1e-6);
+        if (training) compare_state(&a, &b);
+        assert_true(nd_test_relative_error(a.grads, b.grads, a.g->n_params) < 2e-6);
+        assert_true(nd_test_relative_error(ndi_input_grad(&a.p), ndi_input_grad(&b.p), a.n_x) < 2e-5);
+        tear_down(&a);
+        tear_down(&b);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(kernels_are_their_formulas),          cmocka_unit_test(small_matrix_products),
         cmocka_unit_test(front_end_is_what_it_replaces),       cmocka_unit_test(gradients_of_the_front_end),
         cmocka_unit_test(same_bits_for_any_threads),           cmocka_unit_test(what_does_not_fit_stays_plain),
-        cmocka_unit_test(prepared_values_follow_the_revision),
+        cmocka_unit_test(prepared_values_follow_the_revision), cmocka_unit_test(means_of_units_are_what_they_replace),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

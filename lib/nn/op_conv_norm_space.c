@@ -71,6 +71,25 @@ static kept kept_of(const pass *p, const node *n)
                    .u = ndi_saved(p, n) + kept_size(&s) };
 }
 
+/* u of a trial. */
+static void mix_channels(const pass *p, const node *n, size_t i)
+{
+    sizes s = sizes_of(n);
+    size_t row = row_size(&s), behind = s.left + s.T;
+    float *u = kept_of(p, n).u + i * s.J * row;
+    ndi_gemm(false, false, s.J, s.T, s.C, 1, ndi_w(p, n, W_SPACE), s.C, ndi_x(p, n, 0) + i * s.C * s.T, s.T, 0, u + s.left, row);
+    for (size_t j = 0; j < s.J; j++, u += row) {
+        memset(u, 0, s.left * sizeof *u);
+        memset(u + behind, 0, (row - behind) * sizeof *u);
+    }
+}
+
+/* Asks for what comes next while something else is computed. */
+static void fetch(const float *x, size_t n)
+{
+    for (size_t t = 0; t < n; t += 16) __builtin_prefetch(x + t);
+}
+
 /* ---- statistics ---- */
 
 /* The sums of a chunk of trials, for the statistics. */
@@ -100,6 +119,7 @@ static void add_trial(const sizes *s, const moments *to, const float *x, float *
     memset(samples, 0, s->T * sizeof *samples);
     for (size_t c = 0; c < s->C; c++, x += s->T) {
         memcpy(row, x, s->T * sizeof *x);
+        fetch(x + s->T, s->T);
         memset(lags, 0, ndi_tiled(s->K) * sizeof *lags);
         ndi_vec->conv->correlate(row, row, s->T, s->K, lags);
         add_floats(lags, to->lags, s->K);
@@ -108,6 +128,7 @@ static void add_trial(const sizes *s, const moments *to, const float *x, float *
     add_floats(samples, to->samples, s->T);
 }
 
+/* Mixes the channels too, as long as the trials are in the cache. */
 static void moments_chunk(const pass *p, const node *n, size_t first, size_t count, size_t chunk, size_t worker)
 {
     sizes s = sizes_of(n);
@@ -117,7 +138,10 @@ static void moments_chunk(const pass *p, const node *n, size_t first, size_t cou
     float *room = ndi_scratch(p, worker);
     memset(to.lags, 0, (s.K + s.T) * sizeof *to.lags);
     memset(room, 0, row_size(&s) * sizeof *room);
-    for (size_t i = 0; i < count; i++) add_trial(&s, &to, x + i * s.C * s.T, room);
+    for (size_t i = 0; i < count; i++) {
+        add_trial(&s, &to, x + i * s.C * s.T, room);
+        mix_channels(p, n, first + i);
+    }
     ndi_gemm(true, false, s.front, s.front, rows, 1, x, s.T, x, s.T, 0, to.front, s.front);
     ndi_gemm(true, false, s.back, s.back, rows, 1, end, s.T, end, s.T, 0, to.back, s.back);
 }
@@ -228,16 +252,12 @@ static void forward_chunk(const pass *p, const node *n, size_t first, size_t cou
     (void)chunk;
     sizes s = sizes_of(n);
     kept k = kept_of(p, n);
-    size_t row = row_size(&s), behind = s.left + s.T;
     float *out = ndi_scratch(p, worker);
     for (size_t i = first; i < first + count; i++) {
-        float *u = k.u + i * s.J * row, *y = ndi_y(p, n) + i * s.J * s.T;
-        ndi_gemm(false, false, s.J, s.T, s.C, 1, ndi_w(p, n, W_SPACE), s.C, ndi_x(p, n, 0) + i * s.C * s.T, s.T, 0, u + s.left, row);
-        for (size_t j = 0; j < s.J; j++, u += row, y += s.T) {
-            memset(u, 0, s.left * sizeof *u);
-            memset(u + behind, 0, (row - behind) * sizeof *u);
-            ndi_vec->conv->fir(u, k.w + j / s.D * s.K, s.K, k.shift[j], out, s.T);
-            memcpy(y, out, s.T * sizeof *y);
+        if (!p->training) mix_channels(p, n, i);
+        for (size_t j = 0; j < s.J; j++) {
+            ndi_vec->conv->fir(k.u + (i * s.J + j) * row_size(&s), k.w + j / s.D * s.K, s.K, k.shift[j], out, s.T);
+            memcpy(ndi_y(p, n) + (i * s.J + j) * s.T, out, s.T * sizeof *out);
         }
     }
 }
@@ -270,6 +290,7 @@ static void grad_maps(const pass *p, const node *n, size_t i, float *row, float 
     kept k = kept_of(p, n);
     for (size_t j = 0; j < s.J; j++) {
         const float *g = ndi_dy(p, n) + (i * s.J + j) * s.T;
+        fetch(ndi_x(p, n, 0) + (i * s.J + j) * s.C * s.T / s.J, s.C * s.T / s.J);
         ndi_vec->conv->correlate(g, k.u + (i * s.J + j) * row_size(&s), s.T, s.K, h + j * ndi_tiled(s.K));
         g_sums[j] += ndi_vec->sum(g, s.T);
         memcpy(row + s.right, g, s.T * sizeof *g);
