@@ -103,7 +103,7 @@ static const struct {
     { { 40, 1, 130 }, { .maps = 72, .kernel = 17, .stride = 2, .left = 8, .right = 8, .rows_are_maps = true }, true },
     { { 40, 2, 131 }, { .maps = 90, .kernel = 31, .stride = 3, .left = 40, .no_bias = true }, true },
     { { 40, 1, 100 }, { .maps = 72, .kernel = 1 }, false },
-    { { 40, 1, 100 }, { .maps = 72, .kernel = 70 }, false },
+    { { 40, 1, 100 }, { .maps = 72, .kernel = 80 }, false },
     { { 40, 1, 100 }, { .maps = 40, .kernel = 17, .groups = 2 }, false },
 };
 
