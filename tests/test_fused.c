@@ -297,7 +297,7 @@ static void prepared_values_follow_the_revision(void **state)
     tear_down(&r);
 }
 
-/* ---- normalisation, ELU and means ---- */
+/* ---- normalisation and what stands behind it ---- */
 
 static graph *norm_elu_pool(size_t width, size_t stride, bool plain)
 {
@@ -307,16 +307,22 @@ static graph *norm_elu_pool(size_t width, size_t stride, bool plain)
     return g;
 }
 
-static void means_of_units_are_what_they_replace(void **state)
+static graph *norm_relu_dropout(double rate, bool plain)
 {
-    (void)state;
-    const size_t windows[][2] = { { 4, 4 }, { 8, 3 }, { 37, 1 }, { 1, 1 }, { 5, 9 } };
-    for (size_t i = 0; i < 2 * COUNT(windows); i++) {
-        bool training = i % 2;
+    graph *g = start(3, 2, 37);
+    ndi_dropout(g, ndi_relu(g, ndi_batch_norm(g, ndi_scale(g, 0, 3), "norm")), rate);
+    g->plain = plain;
+    return g;
+}
+
+/* Both graphs, of which the first is fused, in evaluation and in training. */
+static void compare_graphs(graph *fused[2], graph *plain[2], const char *name)
+{
+    for (int training = 0; training < 2; training++) {
         rig a, b;
-        rig_up(&a, norm_elu_pool(windows[i / 2][0], windows[i / 2][1], false), 7, training, 2);
-        rig_up(&b, norm_elu_pool(windows[i / 2][0], windows[i / 2][1], true), 7, training, 1);
-        assert_string_equal(a.w->nodes[3].op->name, "norm_elu_pool");
+        rig_up(&a, fused[training], 7, training, 2);
+        rig_up(&b, plain[training], 7, training, 1);
+        assert_string_equal(a.w->nodes[a.g->n_nodes - 1].op->name, name);
         run_backward(&a);
         run_backward(&b);
         assert_true(nd_test_relative_error(ndi_output(&a.p), ndi_output(&b.p), a.n_out) < 1e-6);
@@ -328,13 +334,39 @@ static void means_of_units_are_what_they_replace(void **state)
     }
 }
 
+static void means_of_units_are_what_they_replace(void **state)
+{
+    (void)state;
+    const size_t windows[][2] = { { 4, 4 }, { 8, 3 }, { 37, 1 }, { 1, 1 }, { 5, 9 } };
+    for (size_t i = 0; i < COUNT(windows); i++) {
+        size_t width = windows[i][0], stride = windows[i][1];
+        compare_graphs((graph *[]){ norm_elu_pool(width, stride, false), norm_elu_pool(width, stride, false) },
+                       (graph *[]){ norm_elu_pool(width, stride, true), norm_elu_pool(width, stride, true) }, "norm_elu_pool");
+    }
+}
+
+static void rectified_units_are_what_they_replace(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        double rate = 0.4 * i;
+        compare_graphs((graph *[]){ norm_relu_dropout(rate, false), norm_relu_dropout(rate, false) },
+                       (graph *[]){ norm_relu_dropout(rate, true), norm_relu_dropout(rate, true) }, "norm_relu_dropout");
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(kernels_are_their_formulas),          cmocka_unit_test(small_matrix_products),
-        cmocka_unit_test(front_end_is_what_it_replaces),       cmocka_unit_test(gradients_of_the_front_end),
-        cmocka_unit_test(same_bits_for_any_threads),           cmocka_unit_test(what_does_not_fit_stays_plain),
-        cmocka_unit_test(prepared_values_follow_the_revision), cmocka_unit_test(means_of_units_are_what_they_replace),
+        cmocka_unit_test(kernels_are_their_formulas),
+        cmocka_unit_test(small_matrix_products),
+        cmocka_unit_test(front_end_is_what_it_replaces),
+        cmocka_unit_test(gradients_of_the_front_end),
+        cmocka_unit_test(same_bits_for_any_threads),
+        cmocka_unit_test(what_does_not_fit_stays_plain),
+        cmocka_unit_test(prepared_values_follow_the_revision),
+        cmocka_unit_test(means_of_units_are_what_they_replace),
+        cmocka_unit_test(rectified_units_are_what_they_replace),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

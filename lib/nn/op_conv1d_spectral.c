@@ -14,7 +14,7 @@
 #include "math/vec.h"
 #include "nn/conv1d.h"
 
-enum { GROUP_FLOATS = 3 << 20, MAX_GROUP = 64, WEIGHT_COLUMNS = 512, LINE = 16 };
+enum { GROUP_FLOATS = 3 << 20, WEIGHT_COLUMNS = 512, LINE = 16 };
 
 typedef struct sizes {
     conv1d_sizes c;
@@ -62,7 +62,7 @@ static sizes sizes_of(const node *n)
     s = best;
     if (s.N == 0) return s;
     s.rows = most(((s.tiles - 1) * s.step + s.N) * s.c.stride, s.c.left + s.c.T);
-    s.group = most(1, fewer(MAX_GROUP, GROUP_FLOATS / (s.planes * s.tiles * (s.M + s.F))));
+    s.group = most(1, GROUP_FLOATS / (s.planes * s.tiles * (s.M + s.F)));
     s.columns = s.group * s.tiles;
     s.plane_x = s.columns * s.M + LINE; /* not a power of two, whose planes would stand in each other's way in the cache */
     s.plane_y = s.columns * s.F + LINE;

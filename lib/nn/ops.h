@@ -93,5 +93,6 @@ void ndi_pool_means_grad(const float *dy, size_t width, size_t stride, size_t P,
 /* Ops that take the place of a chain, see fuse.c: the last node of the chain becomes one, given the others; false where it does not fit. */
 bool ndi_fuse_conv_norm_elu_space(node *last, const node *chain);
 bool ndi_fuse_norm_elu_pool(node *last, const node *chain);
+bool ndi_fuse_norm_relu_dropout(node *last, const node *chain);
 
 #endif
