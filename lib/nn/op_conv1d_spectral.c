@@ -337,14 +337,14 @@ static void grad_plane(void *context, size_t plane, size_t worker)
 
 /* ---- few lines ----
  *
- * The filters' spectra serve too few of them: each tap meets the samples as they stand. */
+ * The spectra of the filters, which take as long as some 40 multiply-adds for each number besides their product, would serve too few of them: each tap meets the samples as they stand. */
 
 enum { FILTERS_AT_ONCE = 6 };
 
 static bool few_lines(const job *j)
 {
     const sizes *s = &j->s;
-    double lines = (double)(j->p->B * s->c.H), weights = (double)((s->planes + 40) * s->K * s->F * s->M);
+    double lines = (double)(j->p->B * s->c.H), weights = (double)(s->planes * (s->K + 40) * s->F * s->M);
     return 1.2 * lines * (double)(s->c.F * s->c.W * s->c.P) < weights + lines * cost_of(s);
 }
 
@@ -367,9 +367,9 @@ static void filter_line(void *context, size_t task, size_t worker)
 {
     const job *j = context;
     const sizes *s = &j->s;
-    size_t first = task * FILTERS_AT_ONCE, row = direct_row(s), outputs = direct_outputs(s);
+    size_t tasks = up(s->c.F, FILTERS_AT_ONCE), first = s->c.F * task / tasks, row = direct_row(s), outputs = direct_outputs(s);
     float *out = ndi_scratch(j->p, worker);
-    product c = { .m = fewer(FILTERS_AT_ONCE, s->c.F - first), .n = outputs, .add = true, .times = s->c.M };
+    product c = { .m = s->c.F * (task + 1) / tasks - first, .n = outputs, .add = true, .times = s->c.M };
     memset(out, 0, FILTERS_AT_ONCE * outputs * sizeof *out);
     c.a_row = s->c.W;
     c.a_step = s->c.stride;
