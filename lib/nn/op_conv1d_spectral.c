@@ -83,7 +83,7 @@ typedef struct job {
     sizes s;
     size_t first, lines;
     float *roots, *to_planes, *to_taps; /* N pairs; planes x K; K x planes */
-    float *x, *y, *w, *dw, *taps;       /* planes of columns x M, columns x F, M x F or F x M, F x M; K of weights */
+    float *x, *y, *dw, *taps;           /* planes of columns x M, columns x F, F x M; K of M x F or F x M */
 } job;
 
 /* Taps to planes, with 1 / N for the way back, and planes to taps. */
@@ -122,8 +122,7 @@ static job job_of(const pass *p, const node *n)
     j.to_taps = j.to_planes + s->planes * s->K;
     j.x = ndi_shared(p);
     j.y = j.x + s->planes * s->plane_x;
-    j.w = j.y + s->planes * s->plane_y;
-    j.dw = j.w + s->planes * s->plane_w;
+    j.dw = j.y + s->planes * s->plane_y;
     j.taps = j.dw + s->planes * s->plane_w;
     return j;
 }
@@ -256,83 +255,85 @@ static void collect_filter(void *context, size_t f, size_t worker)
     }
 }
 
-/* c (m x weights) = a b for some of the weights. */
-static void transform_weights(const sizes *s, size_t task, const float *a, size_t m, size_t k, const float *b, float *c)
+/* c (m x count) = a (m x k) b, some of the weights. */
+static void multiply_weights(const sizes *s, size_t m, size_t count, size_t k, const float *a, const float *b, float *c)
 {
-    size_t first = task * WEIGHT_COLUMNS, count = fewer(WEIGHT_COLUMNS, s->M * s->F - first);
-    ndi_tile->product(&(product){ .m = m,
-                                  .n = count,
-                                  .k = k,
-                                  .a = a,
-                                  .a_row = k,
-                                  .a_step = 1,
-                                  .b = b + first,
-                                  .b_row = s->plane_w,
-                                  .c = c + first,
-                                  .c_row = s->plane_w,
-                                  .times = 1 });
-}
-
-static void weights_to_planes(void *context, size_t task, size_t worker)
-{
-    (void)worker;
-    const job *j = context;
-    transform_weights(&j->s, task, j->to_planes, j->s.planes, j->s.K, j->taps, j->w);
+    ndi_tile->product(&(product){
+        .m = m, .n = count, .k = k, .a = a, .a_row = k, .a_step = 1, .b = b, .b_row = s->plane_w, .c = c, .c_row = s->plane_w, .times = 1 });
 }
 
 static void grads_to_taps(void *context, size_t task, size_t worker)
 {
     (void)worker;
     const job *j = context;
-    transform_weights(&j->s, task, j->to_taps, j->s.K, j->s.planes, j->dw, j->taps);
+    size_t first = task * WEIGHT_COLUMNS, count = fewer(WEIGHT_COLUMNS, j->s.M * j->s.F - first);
+    multiply_weights(&j->s, j->s.K, count, j->s.planes, j->to_taps, j->dw + first, j->taps + first);
 }
 
-static void prepare_weights(job *j, size_t n, void (*spread)(void *context, size_t task, size_t worker))
+static void spread(job *j, size_t n, void (*fn)(void *context, size_t task, size_t worker))
+{
+    memset(j->taps, 0, j->s.K * j->s.plane_w * sizeof *j->taps);
+    run(j, n, fn);
+}
+
+/* ---- products, some planes in a task ---- */
+
+enum { PLANES_AT_ONCE = 6 };
+
+/* The weights of the planes that follow `first`: computed where they are used, they never leave the cache. */
+static const float *weights_of(const job *j, size_t first, size_t count, size_t worker)
 {
     const sizes *s = &j->s;
-    memset(j->taps, 0, s->K * s->plane_w * sizeof *j->taps);
-    run(j, n, spread);
-    run(j, up(s->M * s->F, WEIGHT_COLUMNS), weights_to_planes);
+    float *w = ndi_scratch(j->p, worker);
+    multiply_weights(s, count, s->M * s->F, s->K, j->to_planes + first * s->K, j->taps, w);
+    return w;
 }
 
-/* ---- products, plane by plane ---- */
-
-static void multiply_plane(void *context, size_t plane, size_t worker)
+/* to (lines x n) = from (lines x k) w of one plane. */
+static void multiply_plane(const job *j, const float *from, size_t k, const float *w, size_t n, float *to)
 {
-    (void)worker;
+    ndi_tile->product(&(product){
+        .m = j->lines * j->s.tiles, .n = n, .k = k, .a = from, .a_row = k, .a_step = 1, .b = w, .b_row = n, .c = to, .c_row = n, .times = 1 });
+}
+
+static void multiply_planes(void *context, size_t task, size_t worker)
+{
     const job *j = context;
     const sizes *s = &j->s;
-    ndi_tile->product(&(product){ .m = j->lines * s->tiles,
-                                  .n = s->F,
-                                  .k = s->M,
-                                  .a = j->x + plane * s->plane_x,
-                                  .a_row = s->M,
-                                  .a_step = 1,
-                                  .b = j->w + plane * s->plane_w,
-                                  .b_row = s->F,
-                                  .c = j->y + plane * s->plane_y,
-                                  .c_row = s->F,
+    size_t first = task * PLANES_AT_ONCE, count = fewer(PLANES_AT_ONCE, s->planes - first);
+    const float *w = weights_of(j, first, count, worker);
+    for (size_t i = 0; i < count; i++)
+        multiply_plane(j, j->x + (first + i) * s->plane_x, s->M, w + i * s->plane_w, s->F, j->y + (first + i) * s->plane_y);
+}
+
+static void add_weight_grad(const job *j, size_t plane)
+{
+    const sizes *s = &j->s;
+    ndi_tile->product(&(product){ .m = s->F,
+                                  .n = s->M,
+                                  .k = j->lines * s->tiles,
+                                  .a = j->y + plane * s->plane_y,
+                                  .a_row = 1,
+                                  .a_step = s->F,
+                                  .b = j->x + plane * s->plane_x,
+                                  .b_row = s->M,
+                                  .c = j->dw + plane * s->plane_w,
+                                  .c_row = s->M,
+                                  .add = j->first > 0,
                                   .times = 1 });
 }
 
 /* dX takes the place of X. */
-static void grad_plane(void *context, size_t plane, size_t worker)
+static void grad_planes(void *context, size_t task, size_t worker)
 {
-    (void)worker;
     const job *j = context;
     const sizes *s = &j->s;
-    product dw = {
-        .m = s->F, .n = s->M, .k = j->lines * s->tiles, .a_row = 1, .a_step = s->F, .b_row = s->M, .c_row = s->M, .add = j->first > 0, .times = 1
-    };
-    dw.a = j->y + plane * s->plane_y;
-    dw.b = j->x + plane * s->plane_x;
-    dw.c = j->dw + plane * s->plane_w;
-    ndi_tile->product(&dw);
+    size_t first = task * PLANES_AT_ONCE, count = fewer(PLANES_AT_ONCE, s->planes - first);
+    for (size_t i = 0; i < count; i++) add_weight_grad(j, first + i);
     if (!ndi_dx(j->p, j->n, 0)) return;
-    product dx = { .m = j->lines * s->tiles, .n = s->M, .k = s->F, .a = dw.a, .a_row = s->F, .a_step = 1, .b_row = s->M, .c_row = s->M, .times = 1 };
-    dx.b = j->w + plane * s->plane_w;
-    dx.c = j->x + plane * s->plane_x;
-    ndi_tile->product(&dx);
+    const float *w = weights_of(j, first, count, worker);
+    for (size_t i = 0; i < count; i++)
+        multiply_plane(j, j->y + (first + i) * s->plane_y, s->F, w + i * s->plane_w, s->M, j->x + (first + i) * s->plane_x);
 }
 
 /* ---- few lines ----
@@ -418,10 +419,10 @@ static void forward(const pass *p, const node *n)
         return;
     }
     make_matrices(&j);
-    prepare_weights(&j, j.s.c.M, spread_map);
+    spread(&j, j.s.c.M, spread_map);
     while (next_group(&j)) {
         run(&j, j.lines, transform_line);
-        run(&j, j.s.planes, multiply_plane);
+        run(&j, up(j.s.planes, PLANES_AT_ONCE), multiply_planes);
         run(&j, j.lines, restore_line);
     }
 }
@@ -445,11 +446,11 @@ static void backward(const pass *p, const node *n)
         ndi_add_partials(p, 0, j.s.c.F, ndi_conv1d_db(p, n));
     }
     make_matrices(&j);
-    if (grad_input) prepare_weights(&j, j.s.c.F, spread_filter);
+    if (grad_input) spread(&j, j.s.c.F, spread_filter);
     while (next_group(&j)) {
         run(&j, j.lines, transform_line);
         run(&j, j.lines, transform_output_grad);
-        run(&j, j.s.planes, grad_plane);
+        run(&j, up(j.s.planes, PLANES_AT_ONCE), grad_planes);
         if (grad_input) run(&j, j.lines, restore_input_grad);
     }
     run(&j, up(j.s.M * j.s.F, WEIGHT_COLUMNS), grads_to_taps);
@@ -460,8 +461,9 @@ static void plan(node *n)
 {
     sizes s = sizes_of(n);
     n->saved += 2 * s.N + 2 * s.planes * s.K;
-    n->shared = s.planes * (s.plane_x + s.plane_y + 2 * s.plane_w) + s.K * s.plane_w + s.M * direct_row(&s);
+    n->shared = s.planes * (s.plane_x + s.plane_y + s.plane_w) + s.K * s.plane_w + s.M * direct_row(&s);
     n->scratch = most(s.rows * s.phase, most(s.c.P, s.tiles * s.N) * s.F) + s.N * NDI_COLUMNS + s.phase * s.K + FILTERS_AT_ONCE * direct_outputs(&s);
+    n->scratch = most(n->scratch, PLANES_AT_ONCE * s.plane_w);
     n->partial = s.c.F;
     n->multiply_adds = (uint64_t)(s.planes * s.F * s.M * s.tiles * s.c.H);
 }
