@@ -14,7 +14,7 @@
 #include "math/vec.h"
 #include "nn/conv1d.h"
 
-enum { GROUP_FLOATS = 3 << 20, WEIGHT_COLUMNS = 512, LINE = 16 };
+enum { GROUP_FLOATS = 4 << 20, WEIGHT_COLUMNS = 512, LINE = 16 };
 
 typedef struct sizes {
     conv1d_sizes c;
@@ -402,12 +402,12 @@ static void forward_directly(job *j)
 
 /* ---- passes ---- */
 
-/* Goes to the next group of lines. */
+/* Goes to the next group of lines; all are of nearly the same size. */
 static bool next_group(job *j)
 {
-    size_t all = j->p->B * j->s.c.H;
+    size_t all = j->p->B * j->s.c.H, groups = up(all, j->s.group);
     j->first += j->lines;
-    j->lines = fewer(j->s.group, all - j->first);
+    j->lines = fewer(up(all, groups), all - j->first);
     return j->lines > 0;
 }
 
