@@ -14,7 +14,7 @@
 #include "math/vec.h"
 #include "nn/conv1d.h"
 
-enum { GROUP_FLOATS = 4 << 20, WEIGHT_COLUMNS = 512, LINE = 16 };
+enum { GROUP_FLOATS = 3 << 20, WEIGHT_COLUMNS = 512, LINE = 16 };
 
 typedef struct sizes {
     conv1d_sizes c;
