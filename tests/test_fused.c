@@ -377,13 +377,77 @@ static void prepared_values_follow_the_revision(void **state)
     tear_down(&r);
 }
 
+/* ---- normalisation and what stands behind it ---- */
+
+static graph *norm_elu_pool(size_t width, size_t stride, bool plain)
+{
+    graph *g = start(3, 2, 37);
+    ndi_mean_pool(g, ndi_elu(g, ndi_batch_norm(g, 0, "norm")), "pool", width, stride);
+    g->plain = plain;
+    return g;
+}
+
+static graph *norm_relu_dropout(double rate, bool plain)
+{
+    graph *g = start(3, 2, 37);
+    ndi_dropout(g, ndi_relu(g, ndi_batch_norm(g, ndi_scale(g, 0, 3), "norm")), rate);
+    g->plain = plain;
+    return g;
+}
+
+/* Both graphs, of which the first is fused, in evaluation and in training. */
+static void compare_graphs(graph *fused[2], graph *plain[2], const char *name)
+{
+    for (int training = 0; training < 2; training++) {
+        rig a, b;
+        rig_up(&a, fused[training], 7, training, 2);
+        rig_up(&b, plain[training], 7, training, 1);
+        assert_string_equal(a.w->nodes[a.g->n_nodes - 1].op->name, name);
+        run_backward(&a);
+        run_backward(&b);
+        assert_true(nd_test_relative_error(ndi_output(&a.p), ndi_output(&b.p), a.n_out) < 1e-6);
+        if (training) compare_state(&a, &b);
+        assert_true(nd_test_relative_error(a.grads, b.grads, a.g->n_params) < 2e-6);
+        assert_true(nd_test_relative_error(ndi_input_grad(&a.p), ndi_input_grad(&b.p), a.n_x) < 2e-5);
+        tear_down(&a);
+        tear_down(&b);
+    }
+}
+
+static void means_of_units_are_what_they_replace(void **state)
+{
+    (void)state;
+    const size_t windows[][2] = { { 4, 4 }, { 8, 3 }, { 37, 1 }, { 1, 1 }, { 5, 9 } };
+    for (size_t i = 0; i < COUNT(windows); i++) {
+        size_t width = windows[i][0], stride = windows[i][1];
+        compare_graphs((graph *[]){ norm_elu_pool(width, stride, false), norm_elu_pool(width, stride, false) },
+                       (graph *[]){ norm_elu_pool(width, stride, true), norm_elu_pool(width, stride, true) }, "norm_elu_pool");
+    }
+}
+
+static void rectified_units_are_what_they_replace(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        double rate = 0.4 * i;
+        compare_graphs((graph *[]){ norm_relu_dropout(rate, false), norm_relu_dropout(rate, false) },
+                       (graph *[]){ norm_relu_dropout(rate, true), norm_relu_dropout(rate, true) }, "norm_relu_dropout");
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(kernels_are_their_formulas),    cmocka_unit_test(small_matrix_products),
-        cmocka_unit_test(large_matrix_products),         cmocka_unit_test(front_end_is_what_it_replaces),
-        cmocka_unit_test(gradients_of_the_front_end),    cmocka_unit_test(same_bits_for_any_threads),
-        cmocka_unit_test(what_does_not_fit_stays_plain), cmocka_unit_test(prepared_values_follow_the_revision),
+        cmocka_unit_test(kernels_are_their_formulas),
+        cmocka_unit_test(small_matrix_products),
+        cmocka_unit_test(large_matrix_products),
+        cmocka_unit_test(front_end_is_what_it_replaces),
+        cmocka_unit_test(gradients_of_the_front_end),
+        cmocka_unit_test(same_bits_for_any_threads),
+        cmocka_unit_test(what_does_not_fit_stays_plain),
+        cmocka_unit_test(prepared_values_follow_the_revision),
+        cmocka_unit_test(means_of_units_are_what_they_replace),
+        cmocka_unit_test(rectified_units_are_what_they_replace),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -88,6 +88,9 @@ static void sums_and_softmax(void **state)
         assert_true(fabs((double)ndi_vec->dot(a, b, n) - dot) < 1e-5);
         assert_true(fabs((double)ndi_vec->sum(a, n) - sum) < 1e-5);
         assert_true(fabs(ndi_dot_f64(a, b, n) - dot) < 1e-12 && fabs(ndi_sum_f64(a, n) - sum) < 1e-12);
+        double both[] = { 1, 2 };
+        ndi_vec->sum_dot(a, b, n, both);
+        assert_true(fabs(both[0] - 1 - sum) < 1e-12 && fabs(both[1] - 2 - dot) < 1e-12);
         assert_true(ndi_vec->max(a, n) == top);
         assert_true(fabs((double)ndi_softmax(a, n) - log(total)) < 1e-5);
         assert_true(fabs(ndi_sum_f64(a, n) - 1) < 1e-6);

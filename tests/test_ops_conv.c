@@ -102,8 +102,15 @@ static const struct {
     { { 8, 8, 40 }, { .maps = 60, .kernel = 10, .rows_are_maps = true }, true },
     { { 40, 1, 130 }, { .maps = 72, .kernel = 17, .stride = 2, .left = 8, .right = 8, .rows_are_maps = true }, true },
     { { 40, 2, 131 }, { .maps = 90, .kernel = 31, .stride = 3, .left = 40, .no_bias = true }, true },
+    { { 40, 1, 64 },
+      { .maps = 40, .kernel = 17, .left = 8, .right = 8, .rows_are_maps = true },
+      true }, /* from here on a single tile for each line */
+    { { 33, 1, 64 }, { .maps = 50, .kernel = 17, .stride = 2, .left = 8, .right = 7, .rows_are_maps = true, .no_bias = true }, true },
+    { { 50, 1, 32 }, { .maps = 33, .kernel = 17, .stride = 2, .left = 8, .right = 7, .rows_are_maps = true, .no_bias = true }, true },
+    { { 64, 2, 32 }, { .maps = 70, .kernel = 17, .left = 8, .right = 8 }, true },
+    { { 32, 1, 104 }, { .maps = 32, .kernel = 12, .left = 5, .right = 6 }, true },
     { { 40, 1, 100 }, { .maps = 72, .kernel = 1 }, false },
-    { { 40, 1, 100 }, { .maps = 72, .kernel = 70 }, false },
+    { { 40, 1, 100 }, { .maps = 72, .kernel = 80 }, false },
     { { 40, 1, 100 }, { .maps = 40, .kernel = 17, .groups = 2 }, false },
 };
 

@@ -16,15 +16,16 @@ typedef struct conv_kernels {
     void (*correlate)(const float *a, const float *b, size_t n, size_t K, float *r);
 } conv_kernels;
 
-enum { NDI_COLUMNS = 32 /* rows transformed together */, NDI_MAX_SPECTRUM = 64 /* samples of the longest transform */ };
+enum { NDI_COLUMNS = 32 /* rows transformed together */, NDI_MAX_SPECTRUM = 144 /* samples of the longest transform */ };
 
-/* Discrete Fourier transforms of NDI_COLUMNS rows of N = 16, 32 or 64 real samples, z[n][column]. A spectrum is a list of planes, `stride` numbers apart, with a number for each column:
- * frequency 0; N / 2; and for each frequency between the real part a, the imaginary part b and a + sign b. These three make of a product of complex numbers, or a sum of them, three of
- * real ones: with p1 = sum a a', p2 = sum b b', p3 = sum (a + b) (a' - b'), conj(x') x has the real part p1 + p2 and the imaginary part p3 - p1 + p2. */
+/* Discrete Fourier transforms of NDI_COLUMNS rows of N real samples, column c of sample n being z[n row + c]; N is even and has no factors but 2, 3 and 5. roots[2 k], roots[2 k + 1]: the cosine
+ * and sine of 2 pi k / N. A spectrum is a list of planes, `stride` numbers apart, with a number for each column: frequency 0; N / 2; and for each frequency between the real part a, the
+ * imaginary part b and a + sign b. These three make of a product of complex numbers, or a sum of them, three of real ones: with p1 = sum a a', p2 = sum b b', p3 = sum (a + b) (a' - b'),
+ * conj(x') x has the real part p1 + p2 and the imaginary part p3 - p1 + p2. */
 typedef struct fft_kernels {
-    void (*spectrum)(const float *z, size_t N, float sign, float *planes, size_t stride);
-    /* Back, from the planes of p1, p2, p3. sign 1: of conj(x') x as above; -1: of x' x, where both third planes are differences. */
-    void (*samples)(const float *planes, size_t stride, size_t N, float sign, float *z);
+    void (*spectrum)(const float *z, size_t row, size_t N, const float *roots, float sign, float *planes, size_t stride);
+    /* Back, times N, to rows of NDI_COLUMNS, from the planes of p1, p2, p3. sign 1: of conj(x') x as above; -1: of x' x, where both third planes are differences. */
+    void (*samples)(const float *planes, size_t stride, size_t N, const float *roots, float sign, float *z);
 } fft_kernels;
 
 static inline size_t ndi_planes(size_t N) { return 3 * N / 2 - 1; }

@@ -1,117 +1,140 @@
-/* Discrete Fourier transforms of N = 16, 32 or 64 samples of many rows side by side, in compiler vectors; compiled once per instruction set.
+/* Discrete Fourier transforms of few samples of many rows side by side, in compiler vectors; compiled once per instruction set.
  *
- * NDI_COLUMNS rows are transformed together, two by two as real and imaginary part of one complex row z. Its transform is that of Stockham with radix 4 (a step of radix 2 at the end where
- * N asks for it), and those of its parts are (Z[k] + conj Z[N - k]) / 2 and (Z[k] - conj Z[N - k]) / 2i. */
+ * NDI_COLUMNS rows are transformed together, two by two as real and imaginary part of one complex row z, by Stockham's steps of radix 4, 2, 3 and 5. The transforms of the two are
+ * (Z[k] + conj Z[N - k]) / 2 and (Z[k] - conj Z[N - k]) / 2i. */
 #include "math/conv_kernels.h"
 
 #include "math/isa.h"
 
-enum { MOST = NDI_MAX_SPECTRUM, HALF = NDI_COLUMNS / 2 };
+#define INLINE static inline __attribute__((always_inline))
 
-typedef struct row {
-    vec re[MOST], im[MOST];
-} row;
+enum { MOST = NDI_MAX_SPECTRUM, HALF = NDI_COLUMNS / 2, MOST_RADIX = 5 };
 
-/* sin(2 pi k / 64), k = 0 to 16 */
-static const float quarter[] = { 0,
-                                 0.09801714f,
-                                 0.19509032f,
-                                 0.29028468f,
-                                 0.38268343f,
-                                 0.47139674f,
-                                 0.55557023f,
-                                 0.63439328f,
-                                 0.70710678f,
-                                 0.77301045f,
-                                 0.83146961f,
-                                 0.88192126f,
-                                 0.92387953f,
-                                 0.95694034f,
-                                 0.98078528f,
-                                 0.99518473f,
-                                 1 };
+typedef struct cvec {
+    vec re, im;
+} cvec;
 
-static float sine(size_t k)
+/* Complex samples of LANES rows: number i stands `row` numbers behind number i - 1. */
+typedef struct source {
+    const float *re, *im;
+    size_t row;
+} source;
+
+typedef struct target {
+    float *re, *im;
+    size_t row;
+} target;
+
+INLINE source read_back(target t) { return (source){ t.re, t.im, t.row }; }
+INLINE cvec get(const source *x, size_t i) { return (cvec){ load(x->re + i * x->row), load(x->im + i * x->row) }; }
+
+INLINE void put(const target *y, size_t i, cvec v)
 {
-    k %= 64;
-    float s = quarter[k % 32 <= 16 ? k % 32 : 32 - k % 32];
-    return k < 32 ? s : -s;
+    store(y->re + i * y->row, v.re);
+    store(y->im + i * y->row, v.im);
 }
 
-/* to[at] = (a + i b) exp(-2 pi i k / 64) */
-static inline void put(row *to, size_t at, vec a, vec b, size_t k)
+INLINE cvec add(cvec a, cvec b) { return (cvec){ a.re + b.re, a.im + b.im }; }
+INLINE cvec sub(cvec a, cvec b) { return (cvec){ a.re - b.re, a.im - b.im }; }
+INLINE cvec add_i(cvec a, cvec b) { return (cvec){ a.re - b.im, a.im + b.re }; }      /* a + i b */
+INLINE cvec sub_i(cvec a, cvec b) { return (cvec){ a.re + b.im, a.im - b.re }; }      /* a - i b */
+INLINE cvec times(float s, cvec a) { return (cvec){ splat(s) * a.re, splat(s) * a.im }; }
+INLINE cvec turned(cvec a, vec c, vec s) { return (cvec){ c * a.re + s * a.im, c * a.im - s * a.re }; } /* a (c - i s) */
+
+/* The transform of `radix` numbers, in place. */
+INLINE void butterfly(size_t radix, cvec *x)
 {
-    if (k == 0) {
-        to->re[at] = a;
-        to->im[at] = b;
-        return;
+    if (radix == 2) {
+        cvec b = x[1];
+        x[1] = sub(x[0], b);
+        x[0] = add(x[0], b);
+    } else if (radix == 3) {
+        cvec sum = add(x[1], x[2]), across = times(0.86602540f, sub(x[1], x[2])), middle = sub(x[0], times(0.5f, sum));
+        x[0] = add(x[0], sum);
+        x[1] = sub_i(middle, across);
+        x[2] = add_i(middle, across);
+    } else if (radix == 4) {
+        cvec even = add(x[0], x[2]), less = sub(x[0], x[2]), odd = add(x[1], x[3]), across = sub(x[1], x[3]);
+        x[0] = add(even, odd);
+        x[1] = sub_i(less, across);
+        x[2] = sub(even, odd);
+        x[3] = add_i(less, across);
+    } else {
+        const float c1 = 0.30901699f, c2 = -0.80901699f, s1 = 0.95105652f, s2 = 0.58778525f;
+        cvec near = add(x[1], x[4]), far = add(x[2], x[3]), near_less = sub(x[1], x[4]), far_less = sub(x[2], x[3]);
+        cvec m1 = add(x[0], add(times(c1, near), times(c2, far))), m2 = add(x[0], add(times(c2, near), times(c1, far)));
+        cvec n1 = add(times(s1, near_less), times(s2, far_less)), n2 = sub(times(s2, near_less), times(s1, far_less));
+        x[0] = add(x[0], add(near, far));
+        x[1] = sub_i(m1, n1);
+        x[2] = sub_i(m2, n2);
+        x[3] = add_i(m2, n2);
+        x[4] = add_i(m1, n1);
     }
-    vec c = splat(sine(k + 16)), s = splat(sine(k));
-    to->re[at] = c * a + s * b;
-    to->im[at] = c * b - s * a;
 }
 
-/* One step for transforms of n samples, of which `stride` run side by side. */
-static inline void step4(const row *x, row *y, size_t n, size_t stride)
+/* One step of transforms of n numbers, of which `stride` run side by side. */
+INLINE void step(size_t radix, source x, target y, size_t n, size_t stride, size_t N, const float *roots)
 {
-    for (size_t p = 0; p < n / 4; p++)
-        for (size_t q = 0; q < stride; q++) {
-            size_t a = q + stride * p, b = a + stride * (n / 4), c = b + stride * (n / 4), d = c + stride * (n / 4), to = q + stride * 4 * p,
-                   turn = p * (64 / n);
-            vec sum_re = x->re[a] + x->re[c], sum_im = x->im[a] + x->im[c], less_re = x->re[a] - x->re[c], less_im = x->im[a] - x->im[c];
-            vec other_re = x->re[b] + x->re[d], other_im = x->im[b] + x->im[d], turned_re = x->im[d] - x->im[b], turned_im = x->re[b] - x->re[d];
-            y->re[to] = sum_re + other_re;
-            y->im[to] = sum_im + other_im;
-            put(y, to + stride, less_re - turned_re, less_im - turned_im, turn);
-            put(y, to + 2 * stride, sum_re - other_re, sum_im - other_im, 2 * turn);
-            put(y, to + 3 * stride, less_re + turned_re, less_im + turned_im, 3 * turn);
+    size_t parts = n / radix;
+    for (size_t p = 0; p < parts; p++) {
+        vec c[MOST_RADIX], s[MOST_RADIX];
+        for (size_t j = 1; j < radix; j++) {
+            const float *root = roots + 2 * (p * j * (N / n));
+            c[j] = splat(root[0]);
+            s[j] = splat(root[1]);
         }
-}
-
-static inline void step2(const row *x, row *y, size_t stride)
-{
-    for (size_t q = 0; q < stride; q++) {
-        y->re[q] = x->re[q] + x->re[q + stride];
-        y->im[q] = x->im[q] + x->im[q + stride];
-        y->re[q + stride] = x->re[q] - x->re[q + stride];
-        y->im[q + stride] = x->im[q] - x->im[q + stride];
+        for (size_t q = 0; q < stride; q++) {
+            cvec v[MOST_RADIX];
+            for (size_t j = 0; j < radix; j++) v[j] = get(&x, q + stride * (p + parts * j));
+            butterfly(radix, v);
+            put(&y, q + stride * radix * p, v[0]);
+            for (size_t j = 1; j < radix; j++) put(&y, q + stride * (radix * p + j), p > 0 ? turned(v[j], c[j], s[j]) : v[j]);
+        }
     }
 }
 
-/* Returns where the result is. */
-static row *transform(row *x, row *y, size_t N)
+static void step2(source x, target y, size_t n, size_t stride, size_t N, const float *roots) { step(2, x, y, n, stride, N, roots); }
+static void step3(source x, target y, size_t n, size_t stride, size_t N, const float *roots) { step(3, x, y, n, stride, N, roots); }
+static void step4(source x, target y, size_t n, size_t stride, size_t N, const float *roots) { step(4, x, y, n, stride, N, roots); }
+static void step5(source x, target y, size_t n, size_t stride, size_t N, const float *roots) { step(5, x, y, n, stride, N, roots); }
+
+static size_t radix_of(size_t n) { return n % 4 == 0 ? 4 : n % 2 == 0 ? 2 : n % 3 == 0 ? 3 : 5; }
+
+typedef struct buffers {
+    vec of[2][2 * MOST];
+} buffers;
+
+static target buffer(buffers *b, size_t i) { return (target){ (float *)b->of[i], (float *)b->of[i] + LANES, 2 * LANES }; }
+
+/* Into `last`, or where it is NULL, a buffer; returns where. x may be the buffer 1. */
+static source transform(source x, buffers *room, size_t N, const float *roots, const target *last)
 {
-    size_t n = N, stride = 1;
-    for (; n >= 4; n /= 4, stride *= 4) {
-        step4(x, y, n, stride);
-        row *t = x;
-        x = y;
-        y = t;
+    size_t to = 0;
+    for (size_t n = N, stride = 1, radix; n > 1; n /= radix, stride *= radix, to = 1 - to) {
+        radix = radix_of(n);
+        target y = last && n == radix ? *last : buffer(room, to);
+        (radix == 4 ? step4 : radix == 2 ? step2 : radix == 3 ? step3 : step5)(x, y, n, stride, N, roots);
+        x = read_back(y);
     }
-    if (n == 1) return x;
-    step2(x, y, stride);
-    return y;
+    return x;
 }
 
-static void spectrum(const float *z, size_t N, float sign, float *out, size_t stride)
+static void spectrum(const float *z, size_t row, size_t N, const float *roots, float sign, float *planes, size_t stride)
 {
-    row a, b;
+    buffers room;
     vec half = splat(0.5f), s = splat(sign);
     for (size_t v = 0; v < HALF; v += LANES) {
-        for (size_t n = 0; n < N; n++) {
-            a.re[n] = load(z + n * NDI_COLUMNS + v);
-            a.im[n] = load(z + n * NDI_COLUMNS + HALF + v);
-        }
-        const row *t = transform(&a, &b, N);
-        float *to = out + v;
-        store(to, t->re[0]);
-        store(to + HALF, t->im[0]);
-        store(to + stride, t->re[N / 2]);
-        store(to + stride + HALF, t->im[N / 2]);
+        source t = transform((source){ z + v, z + HALF + v, row }, &room, N, roots, NULL);
+        float *to = planes + v;
+        cvec first = get(&t, 0), middle = get(&t, N / 2);
+        store(to, first.re);
+        store(to + HALF, first.im);
+        store(to + stride, middle.re);
+        store(to + stride + HALF, middle.im);
         to += 2 * stride;
         for (size_t k = 1; k < N / 2; k++, to += 3 * stride) {
-            vec re1 = half * (t->re[k] + t->re[N - k]), im1 = half * (t->im[k] - t->im[N - k]);
-            vec re2 = half * (t->im[k] + t->im[N - k]), im2 = half * (t->re[N - k] - t->re[k]);
+            cvec a = get(&t, k), b = get(&t, N - k);
+            vec re1 = half * (a.re + b.re), im1 = half * (a.im - b.im), re2 = half * (a.im + b.im), im2 = half * (b.re - a.re);
             store(to, re1);
             store(to + HALF, re2);
             store(to + stride, im1);
@@ -123,32 +146,25 @@ static void spectrum(const float *z, size_t N, float sign, float *out, size_t st
 }
 
 /* The transform backwards is that with real and imaginary parts in each other's place, before and behind. */
-static void samples(const float *in, size_t stride, size_t N, float sign, float *z)
+static void samples(const float *planes, size_t stride, size_t N, const float *roots, float sign, float *z)
 {
-    row a, b;
-    vec scale = splat(1.0f / (float)N), s = splat(sign);
+    buffers room;
+    vec s = splat(sign);
     for (size_t v = 0; v < HALF; v += LANES) {
-        const float *from = in + v;
-        a.im[0] = load(from);
-        a.re[0] = load(from + HALF);
-        a.im[N / 2] = load(from + stride);
-        a.re[N / 2] = load(from + stride + HALF);
+        target a = buffer(&room, 1), last = { z + HALF + v, z + v, NDI_COLUMNS };
+        const float *from = planes + v;
+        put(&a, 0, (cvec){ load(from + HALF), load(from) });
+        put(&a, N / 2, (cvec){ load(from + stride + HALF), load(from + stride) });
         from += 2 * stride;
         for (size_t k = 1; k < N / 2; k++, from += 3 * stride) {
             vec p1 = load(from), p2 = load(from + stride), p3 = load(from + 2 * stride);
             vec re1 = p1 + s * p2, im1 = s * (p3 - p1) + p2;
             p1 = load(from + HALF), p2 = load(from + stride + HALF), p3 = load(from + 2 * stride + HALF);
             vec re2 = p1 + s * p2, im2 = s * (p3 - p1) + p2;
-            a.im[k] = re1 - im2;
-            a.re[k] = im1 + re2;
-            a.im[N - k] = re1 + im2;
-            a.re[N - k] = re2 - im1;
+            put(&a, k, (cvec){ im1 + re2, re1 - im2 });
+            put(&a, N - k, (cvec){ re2 - im1, re1 + im2 });
         }
-        const row *t = transform(&a, &b, N);
-        for (size_t n = 0; n < N; n++) {
-            store(z + n * NDI_COLUMNS + v, scale * t->im[n]);
-            store(z + n * NDI_COLUMNS + HALF + v, scale * t->re[n]);
-        }
+        transform(read_back(a), &room, N, roots, &last);
     }
 }
 

@@ -30,6 +30,7 @@ typedef struct vec_kernels {
     void (*add_rows)(const float *x, size_t rows, size_t stride, size_t n, double *sums); /* sums[k] += x[k] of each row */
     float (*dot)(const float *a, const float *b, size_t n);
     float (*sum)(const float *x, size_t n);
+    void (*sum_dot)(const float *a, const float *b, size_t n, double *sums);           /* sums[0] += sum of a, sums[1] += sum of a b, in double */
     float (*max)(const float *x, size_t n);                                            /* n > 0 */
     void (*axpy)(float alpha, const float *x, float *y, size_t n);                     /* y += alpha x */
     void (*scale_shift)(float a, float b, const float *x, float *y, size_t n);         /* y = a x + b */

@@ -15,7 +15,7 @@
 #define TEXT_(a) #a
 #define TEXT(a) TEXT_(a)
 
-enum { LANES = 32 };
+enum { LANES = 32, WIDE_LANES = 16 };
 
 static inline float from_bits(uint32_t bits)
 {
@@ -101,6 +101,26 @@ static float k_dot(const float *a, const float *b, size_t n)
         for (size_t j = 0; j < LANES; j++) s[j] += a[i + j] * b[i + j];
     for (size_t j = 0; i < n; i++, j++) s[j] += a[i] * b[i];
     return add_lanes(s);
+}
+
+static void k_sum_dot(const float *a, const float *b, size_t n, double *sums)
+{
+    double s[WIDE_LANES] = { 0 }, d[WIDE_LANES] = { 0 };
+    size_t i = 0;
+    for (; i + WIDE_LANES <= n; i += WIDE_LANES)
+        for (size_t j = 0; j < WIDE_LANES; j++) {
+            double x = (double)a[i + j];
+            s[j] += x;
+            d[j] += x * (double)b[i + j];
+        }
+    for (size_t j = 0; i < n; i++, j++) {
+        s[j] += (double)a[i];
+        d[j] += (double)a[i] * (double)b[i];
+    }
+    for (size_t j = 0; j < WIDE_LANES; j++) {
+        sums[0] += s[j];
+        sums[1] += d[j];
+    }
 }
 
 static float k_sum(const float *x, size_t n)
@@ -280,6 +300,7 @@ const vec_kernels PASTE(ndi_vec_, ND_ISA) = {
     .add_rows = k_add_rows,
     .dot = k_dot,
     .sum = k_sum,
+    .sum_dot = k_sum_dot,
     .max = k_max,
     .axpy = k_axpy,
     .scale_shift = k_scale_shift,

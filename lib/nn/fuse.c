@@ -6,12 +6,14 @@
 enum { MAX_CHAIN = 4 };
 
 typedef struct rule {
-    const char *chain[MAX_CHAIN]; /* names of ops, each fed by the one before */
+    const char *chain[MAX_CHAIN]; /* names of ops, each fed by the one before; NULL behind a shorter one */
     bool (*fuse)(node *last, const node *chain);
 } rule;
 
 static const rule rules[] = {
     { { "conv_time", "batch_norm", "elu", "conv_space" }, ndi_fuse_conv_norm_elu_space },
+    { { "batch_norm", "elu", "mean_pool" }, ndi_fuse_norm_elu_pool },
+    { { "batch_norm", "relu", "dropout" }, ndi_fuse_norm_relu_dropout },
 };
 
 static void nothing(const pass *p, const node *n)
@@ -22,29 +24,37 @@ static void nothing(const pass *p, const node *n)
 
 static const op fused = { "fused", nothing, nothing };
 
-static bool matches(const graph *g, const node *first, const char *const chain[MAX_CHAIN])
+static int length_of(const rule *r)
 {
-    if (first->index + MAX_CHAIN > g->n_nodes) return false;
-    for (int k = 0; k < MAX_CHAIN; k++) {
+    int n = 0;
+    while (n < MAX_CHAIN && r->chain[n]) n++;
+    return n;
+}
+
+static bool matches(const graph *g, const node *first, const rule *r)
+{
+    if (first->index + length_of(r) > g->n_nodes) return false;
+    for (int k = 0; k < length_of(r); k++) {
         const node *n = first + k;
-        if (strcmp(n->op->name, chain[k]) != 0) return false;
+        if (strcmp(n->op->name, r->chain[k]) != 0) return false;
         if (k > 0 && (n->in[0] != n->index - 1 || n[-1].n_consumers != 1)) return false;
     }
     return true;
 }
 
-static void absorb(node *nodes, int first)
+static void absorb(node *first, node *last, node *source)
 {
-    node *last = &nodes[first + MAX_CHAIN - 1], *source = &nodes[nodes[first].in[0]];
     last->in[0] = source->index;
-    last->first_tensor = nodes[first].first_tensor;
-    if (source->last_consumer == first) source->last_consumer = last->index;
-    for (int i = first; i < last->index; i++) nodes[i] = (node){ .op = &fused, .index = i };
+    last->first_tensor = first->first_tensor;
+    if (source->last_consumer == first->index) source->last_consumer = last->index;
+    for (; first < last; first++) *first = (node){ .op = &fused, .index = first->index };
 }
 
 void ndi_fuse(const graph *g, node *nodes)
 {
     for (int i = 1; i < g->n_nodes; i++)
-        for (size_t r = 0; r < COUNT(rules); r++)
-            if (matches(g, &nodes[i], rules[r].chain) && rules[r].fuse(&nodes[i + MAX_CHAIN - 1], &nodes[i])) absorb(nodes, i);
+        for (size_t r = 0; r < COUNT(rules); r++) {
+            node *first = &nodes[i], *last = first + length_of(&rules[r]) - 1;
+            if (matches(g, first, &rules[r]) && rules[r].fuse(last, first)) absorb(first, last, &nodes[first->in[0]]);
+        }
 }

@@ -9,14 +9,19 @@
 enum { WEIGHT = NDI_NORM_WEIGHT, BIAS = NDI_NORM_BIAS, RUNNING_MEAN = NDI_NORM_MEAN, RUNNING_VAR = NDI_NORM_VAR, COUNT_BATCHES = NDI_NORM_COUNT };
 static const double eps = 1e-5, momentum = 0.1;
 
-/* Where the chunks leave two sums per map, in double. */
-static double *sums_of(const pass *p, size_t chunk) { return (double *)(void *)ndi_partial(p, chunk); }
+/* Two sums of each map. */
+double *ndi_norm_sums(const pass *p, const node *n, size_t chunk)
+{
+    double *sums = (double *)(void *)ndi_partial(p, chunk);
+    memset(sums, 0, 2 * n->x.maps * sizeof *sums);
+    return sums;
+}
 
-/* Adds the chunks' sums in order. */
+/* Adds those of the chunks in order. */
 static double total(const pass *p, size_t at)
 {
     double sum = 0;
-    for (size_t c = 0; c < ndi_chunks(p->B); c++) sum += sums_of(p, c)[at];
+    for (size_t c = 0; c < ndi_chunks(p->B); c++) sum += ((const double *)(const void *)ndi_partial(p, c))[at];
     return sum;
 }
 
@@ -24,15 +29,8 @@ static void moments_chunk(const pass *p, const node *n, size_t first, size_t cou
 {
     (void)worker;
     size_t M = n->x.maps, L = n->x.rows * n->x.samples;
-    double *s = sums_of(p, chunk);
-    memset(s, 0, 2 * M * sizeof *s);
-    for (size_t i = first; i < first + count; i++) {
-        const float *x = ndi_x(p, n, 0) + i * M * L;
-        for (size_t m = 0; m < M; m++, x += L) {
-            s[2 * m] += ndi_sum_f64(x, L);
-            s[2 * m + 1] += ndi_dot_f64(x, x, L);
-        }
-    }
+    double *sums = ndi_norm_sums(p, n, chunk);
+    for (size_t i = first * M; i < (first + count) * M; i++) ndi_vec->sum_dot(ndi_x(p, n, 0) + i * L, ndi_x(p, n, 0) + i * L, L, sums + 2 * (i % M));
 }
 
 float ndi_batch_norm_train(const pass *p, const node *n, int from, size_t m, double N, double mu, double var)
@@ -52,12 +50,12 @@ float ndi_batch_norm_rstd(const pass *p, const node *n, int from, size_t m)
     return (float)(1 / sqrt((double)ndi_state(p, n, from + RUNNING_VAR)[m] + eps));
 }
 
-/* mean and rstd of each map into the saved floats. */
-static void statistics(const pass *p, const node *n)
+static void batch_statistics(const pass *p, const node *n)
 {
     size_t M = n->x.maps;
     double N = (double)(p->B * n->x.rows * n->x.samples);
     float *mean = ndi_saved(p, n), *rstd = mean + M;
+    ndi_for_chunks(p, n, moments_chunk);
     for (size_t m = 0; m < M; m++) {
         double mu = total(p, 2 * m) / N;
         mean[m] = (float)mu;
@@ -65,12 +63,23 @@ static void statistics(const pass *p, const node *n)
     }
 }
 
-static void running_statistics(const pass *p, const node *n)
+void ndi_norm_statistics(const pass *p, const node *n)
 {
     size_t M = n->x.maps;
     float *mean = ndi_saved(p, n), *rstd = mean + M;
+    if (p->training) {
+        batch_statistics(p, n);
+        return;
+    }
     memcpy(mean, ndi_state(p, n, RUNNING_MEAN), M * sizeof *mean);
     for (size_t m = 0; m < M; m++) rstd[m] = ndi_batch_norm_rstd(p, n, 0, m);
+}
+
+norm_line ndi_norm_line(const pass *p, const node *n, size_t m)
+{
+    const float *mean = ndi_saved(p, n), *rstd = mean + n->x.maps;
+    float scale = ndi_w(p, n, WEIGHT)[m] * rstd[m];
+    return (norm_line){ scale, ndi_w(p, n, BIAS)[m] - scale * mean[m] };
 }
 
 static void forward_chunk(const pass *p, const node *n, size_t first, size_t count, size_t chunk, size_t worker)
@@ -78,23 +87,15 @@ static void forward_chunk(const pass *p, const node *n, size_t first, size_t cou
     (void)chunk;
     (void)worker;
     size_t M = n->x.maps, L = n->x.rows * n->x.samples;
-    const float *mean = ndi_saved(p, n), *rstd = mean + M, *w = ndi_w(p, n, WEIGHT), *b = ndi_w(p, n, BIAS);
-    for (size_t i = first; i < first + count; i++)
-        for (size_t m = 0; m < M; m++) {
-            size_t at = (i * M + m) * L;
-            float scale = w[m] * rstd[m];
-            ndi_vec->scale_shift(scale, b[m] - scale * mean[m], ndi_x(p, n, 0) + at, ndi_y(p, n) + at, L);
-        }
+    for (size_t i = first * M; i < (first + count) * M; i++) {
+        norm_line l = ndi_norm_line(p, n, i % M);
+        ndi_vec->scale_shift(l.scale, l.shift, ndi_x(p, n, 0) + i * L, ndi_y(p, n) + i * L, L);
+    }
 }
 
 static void forward(const pass *p, const node *n)
 {
-    if (p->training) {
-        ndi_for_chunks(p, n, moments_chunk);
-        statistics(p, n);
-    } else {
-        running_statistics(p, n);
-    }
+    ndi_norm_statistics(p, n);
     ndi_for_chunks(p, n, forward_chunk);
 }
 
@@ -102,39 +103,17 @@ static void grad_sums_chunk(const pass *p, const node *n, size_t first, size_t c
 {
     (void)worker;
     size_t M = n->x.maps, L = n->x.rows * n->x.samples;
-    double *s = sums_of(p, chunk);
-    memset(s, 0, 2 * M * sizeof *s);
-    for (size_t i = first; i < first + count; i++)
-        for (size_t m = 0; m < M; m++) {
-            size_t at = (i * M + m) * L;
-            s[2 * m] += ndi_sum_f64(ndi_dy(p, n) + at, L);
-            s[2 * m + 1] += ndi_dot_f64(ndi_dy(p, n) + at, ndi_x(p, n, 0) + at, L);
-        }
+    double *sums = ndi_norm_sums(p, n, chunk);
+    for (size_t i = first * M; i < (first + count) * M; i++) ndi_vec->sum_dot(ndi_dy(p, n) + i * L, ndi_x(p, n, 0) + i * L, L, sums + 2 * (i % M));
 }
 
-/* dx = weight rstd (dy - mean(dy) - xhat mean(dy xhat)); in evaluation the statistics are constants and only the first term stands. Kept as
- * dx = scale dy + a x + b with a and b of each map behind mean and rstd. */
-static void dx_chunk(const pass *p, const node *n, size_t first, size_t count, size_t chunk, size_t worker)
-{
-    (void)chunk;
-    (void)worker;
-    size_t M = n->x.maps, L = n->x.rows * n->x.samples;
-    const float *rstd = ndi_saved(p, n) + M, *ab = ndi_saved(p, n) + 2 * M;
-    for (size_t i = first; i < first + count; i++)
-        for (size_t m = 0; m < M; m++) {
-            size_t at = (i * M + m) * L;
-            const float *x = ndi_x(p, n, 0) + at, *dy = ndi_dy(p, n) + at;
-            float *dx = ndi_dx(p, n, 0) + at, scale = ndi_w(p, n, WEIGHT)[m] * rstd[m], a = ab[2 * m], b = ab[2 * m + 1];
-            for (size_t k = 0; k < L; k++) dx[k] = scale * dy[k] + (a * x[k] + b);
-        }
-}
-
-static void backward(const pass *p, const node *n)
+/* dx = weight rstd (g - mean(g) - xhat mean(g xhat)); in evaluation the statistics are constants and only the first term stands. Kept as dx = scale g + a x + b with a and b of each map
+ * behind mean and rstd. */
+void ndi_norm_grads(const pass *p, const node *n)
 {
     size_t M = n->x.maps;
     double N = (double)(p->B * n->x.rows * n->x.samples);
     float *mean = ndi_saved(p, n), *rstd = mean + M, *ab = mean + 2 * M, *dw = ndi_dw(p, n, WEIGHT), *db = ndi_dw(p, n, BIAS);
-    ndi_for_chunks(p, n, grad_sums_chunk);
     for (size_t m = 0; m < M; m++) {
         double sum = total(p, 2 * m), sum_xhat = (total(p, 2 * m + 1) - (double)mean[m] * sum) * (double)rstd[m];
         dw[m] += (float)sum_xhat;
@@ -144,7 +123,39 @@ static void backward(const pass *p, const node *n)
         ab[2 * m] = (float)a;
         ab[2 * m + 1] = p->training ? (float)(-scale * sum / N - a * (double)mean[m]) : 0;
     }
-    if (ndi_dx(p, n, 0)) ndi_for_chunks(p, n, dx_chunk);
+}
+
+typedef struct spread {
+    const pass *p;
+    const node *n;
+    const float *g;
+} spread;
+
+static void spread_trial(void *context, size_t i, size_t worker)
+{
+    (void)worker;
+    const spread *j = context;
+    size_t M = j->n->x.maps, L = j->n->x.rows * j->n->x.samples;
+    const float *ab = ndi_saved(j->p, j->n) + 2 * M;
+    for (size_t m = 0; m < M; m++) {
+        size_t at = (i * M + m) * L;
+        const float *x = ndi_x(j->p, j->n, 0) + at, *g = j->g + at;
+        float *dx = ndi_dx(j->p, j->n, 0) + at, scale = ndi_norm_line(j->p, j->n, m).scale, a = ab[2 * m], b = ab[2 * m + 1];
+        for (size_t k = 0; k < L; k++) dx[k] = scale * g[k] + (a * x[k] + b);
+    }
+}
+
+void ndi_norm_input_grad(const pass *p, const node *n, const float *g)
+{
+    spread j = { p, n, g };
+    ndi_pool_run(p->w->threads, p->B, spread_trial, &j);
+}
+
+static void backward(const pass *p, const node *n)
+{
+    ndi_for_chunks(p, n, grad_sums_chunk);
+    ndi_norm_grads(p, n);
+    if (ndi_dx(p, n, 0)) ndi_norm_input_grad(p, n, ndi_dy(p, n));
 }
 
 static const op batch_norm = { "batch_norm", forward, backward };

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "math/gemm.h"
+#include "math/tile.h"
 #include "math/vec.h"
 #include "nn/ops.h"
 
@@ -37,14 +38,24 @@ typedef struct kept {
     float *mean, *covariance_w;   /* m[K]; A w_f, F x K */
     float *scale, *rstd, *offset; /* per filter: a_f, its part without gamma, and what takes the place of w_f m */
     float *grad_mean, *grad_var;  /* on the way down: the gradients of w_f m and of the variance */
-    float *g_sums, *h;            /* on the way down: J; J x K padded */
-    float *u;                     /* B x J x T */
+    float *w, *shift;             /* the filters times a_f, on the way down turned around; what stands before them, per map */
+    float *grad_space;            /* on the way down: sums of x e', C x columns */
+    float *g_sums, *h;            /* and of g, J; J x K padded */
+    float *u;                     /* B x J rows between zeros */
 } kept;
+
+/* Of a row between zeros, l of them in front, with what kernels read beyond. */
+static size_t row_size(const sizes *s) { return ndi_tiled(s->T) + ndi_tiled(s->K); }
+static size_t columns(const sizes *s) { return (s->J + NDI_TILE_COLUMNS - 1) / NDI_TILE_COLUMNS * NDI_TILE_COLUMNS; }
+
+/* The sums of a chunk on the way down: x e', g and h as in `kept`. */
+static size_t sums_size(const sizes *s) { return s->C * columns(s) + s->J * (1 + ndi_tiled(s->K)); }
+static size_t kept_size(const sizes *s) { return s->K + s->F * (2 * s->K + 5) + s->J + sums_size(s); }
 
 static kept kept_of(const pass *p, const node *n)
 {
     sizes s = sizes_of(n);
-    float *filters = ndi_saved(p, n) + s.K + s.F * s.K, *g_sums = filters + 5 * s.F, *h = g_sums + s.J;
+    float *filters = ndi_saved(p, n) + s.K + s.F * s.K, *w = filters + 5 * s.F, *grad_space = w + s.F * s.K + s.J;
     return (kept){ .mean = ndi_saved(p, n),
                    .covariance_w = ndi_saved(p, n) + s.K,
                    .scale = filters,
@@ -52,12 +63,32 @@ static kept kept_of(const pass *p, const node *n)
                    .offset = filters + 2 * s.F,
                    .grad_mean = filters + 3 * s.F,
                    .grad_var = filters + 4 * s.F,
-                   .g_sums = g_sums,
-                   .h = h,
-                   .u = h + s.J * ndi_tiled(s.K) };
+                   .w = w,
+                   .shift = w + s.F * s.K,
+                   .grad_space = grad_space,
+                   .g_sums = grad_space + s.C * columns(&s),
+                   .h = grad_space + s.C * columns(&s) + s.J,
+                   .u = ndi_saved(p, n) + kept_size(&s) };
 }
 
-static size_t kept_size(const sizes *s) { return s->K + s->F * (s->K + 5) + s->J * (1 + ndi_tiled(s->K)); }
+/* u of a trial. */
+static void mix_channels(const pass *p, const node *n, size_t i)
+{
+    sizes s = sizes_of(n);
+    size_t row = row_size(&s), behind = s.left + s.T;
+    float *u = kept_of(p, n).u + i * s.J * row;
+    ndi_gemm(false, false, s.J, s.T, s.C, 1, ndi_w(p, n, W_SPACE), s.C, ndi_x(p, n, 0) + i * s.C * s.T, s.T, 0, u + s.left, row);
+    for (size_t j = 0; j < s.J; j++, u += row) {
+        memset(u, 0, s.left * sizeof *u);
+        memset(u + behind, 0, (row - behind) * sizeof *u);
+    }
+}
+
+/* Asks for what comes next while something else is computed. */
+static void fetch(const float *x, size_t n)
+{
+    for (size_t t = 0; t < n; t += 16) __builtin_prefetch(x + t);
+}
 
 /* ---- statistics ---- */
 
@@ -81,29 +112,36 @@ static void add_floats(const float *from, double *to, size_t n)
     for (size_t i = 0; i < n; i++) to[i] += (double)from[i];
 }
 
-/* Of one row; `padded` has room for the row between zeros, `lags` for K. */
-static void add_row(const sizes *s, const moments *to, const float *x, float *padded, float *lags)
+/* Of one trial. In `room`, a row between zeros and float sums. */
+static void add_trial(const sizes *s, const moments *to, const float *x, float *room)
 {
-    memcpy(padded, x, s->T * sizeof *x);
-    memset(lags, 0, ndi_tiled(s->K) * sizeof *lags);
-    ndi_vec->conv->correlate(padded, padded, s->T, s->K, lags);
-    add_floats(lags, to->lags, s->K);
-    add_floats(x, to->samples, s->T);
+    float *row = room, *lags = row + row_size(s), *samples = lags + ndi_tiled(s->K);
+    memset(samples, 0, s->T * sizeof *samples);
+    for (size_t c = 0; c < s->C; c++, x += s->T) {
+        memcpy(row, x, s->T * sizeof *x);
+        fetch(x + s->T, s->T);
+        memset(lags, 0, ndi_tiled(s->K) * sizeof *lags);
+        ndi_vec->conv->correlate(row, row, s->T, s->K, lags);
+        add_floats(lags, to->lags, s->K);
+        ndi_vec->axpy(1, row, samples, s->T);
+    }
+    add_floats(samples, to->samples, s->T);
 }
 
-/* Room for a row of samples between zeros, and what kernels read and write beyond. */
-static size_t padded_size(const sizes *s) { return s->K + ndi_tiled(s->T) + ndi_tiled(s->K); }
-
+/* Mixes the channels too, as long as the trials are in the cache. */
 static void moments_chunk(const pass *p, const node *n, size_t first, size_t count, size_t chunk, size_t worker)
 {
     sizes s = sizes_of(n);
     moments to = moments_of(p, &s, chunk);
     size_t rows = count * s.C;
     const float *x = ndi_x(p, n, 0) + first * s.C * s.T, *end = x + s.T - s.back;
-    float *padded = ndi_scratch(p, worker), *lags = padded + padded_size(&s);
+    float *room = ndi_scratch(p, worker);
     memset(to.lags, 0, (s.K + s.T) * sizeof *to.lags);
-    memset(padded, 0, padded_size(&s) * sizeof *padded);
-    for (size_t r = 0; r < rows; r++) add_row(&s, &to, x + r * s.T, padded, lags);
+    memset(room, 0, row_size(&s) * sizeof *room);
+    for (size_t i = 0; i < count; i++) {
+        add_trial(&s, &to, x + i * s.C * s.T, room);
+        mix_channels(p, n, first + i);
+    }
     ndi_gemm(true, false, s.front, s.front, rows, 1, x, s.T, x, s.T, 0, to.front, s.front);
     ndi_gemm(true, false, s.back, s.back, rows, 1, end, s.T, end, s.T, 0, to.back, s.back);
 }
@@ -214,17 +252,11 @@ static void forward_chunk(const pass *p, const node *n, size_t first, size_t cou
     (void)chunk;
     sizes s = sizes_of(n);
     kept k = kept_of(p, n);
-    float *padded = ndi_scratch(p, worker), *w = padded + padded_size(&s), *out = w + s.K;
-    memset(padded, 0, padded_size(&s) * sizeof *padded);
+    float *out = ndi_scratch(p, worker);
     for (size_t i = first; i < first + count; i++) {
-        float *u = k.u + i * s.J * s.T;
-        ndi_gemm(false, false, s.J, s.T, s.C, 1, ndi_w(p, n, W_SPACE), s.C, ndi_x(p, n, 0) + i * s.C * s.T, s.T, 0, u, s.T);
+        if (!p->training) mix_channels(p, n, i);
         for (size_t j = 0; j < s.J; j++) {
-            size_t f = j / s.D;
-            float shift = level(p, n, &k, f) * ndi_vec->sum(ndi_w(p, n, W_SPACE) + j * s.C, s.C) + ndi_w(p, n, B_SPACE)[j];
-            ndi_vec->scale_shift(k.scale[f], 0, ndi_w(p, n, W_TIME) + f * s.K, w, s.K);
-            memcpy(padded + s.left, u + j * s.T, s.T * sizeof *u);
-            ndi_vec->conv->fir(padded, w, s.K, shift, out, s.T);
+            ndi_vec->conv->fir(k.u + (i * s.J + j) * row_size(&s), k.w + j / s.D * s.K, s.K, k.shift[j], out, s.T);
             memcpy(ndi_y(p, n) + (i * s.J + j) * s.T, out, s.T * sizeof *out);
         }
     }
@@ -232,6 +264,7 @@ static void forward_chunk(const pass *p, const node *n, size_t first, size_t cou
 
 static void forward(const pass *p, const node *n)
 {
+    sizes s = sizes_of(n);
     kept k = kept_of(p, n);
     if (p->training) {
         ndi_for_chunks(p, n, moments_chunk);
@@ -239,45 +272,62 @@ static void forward(const pass *p, const node *n)
     } else {
         running_statistics(p, n);
     }
-    for (size_t f = 0; f < n->a[FILTERS]; f++) k.scale[f] = ndi_w(p, n, GAMMA)[f] * k.rstd[f];
+    for (size_t f = 0; f < s.F; f++) {
+        k.scale[f] = ndi_w(p, n, GAMMA)[f] * k.rstd[f];
+        ndi_vec->scale_shift(k.scale[f], 0, ndi_w(p, n, W_TIME) + f * s.K, k.w + f * s.K, s.K);
+    }
+    for (size_t j = 0; j < s.J; j++)
+        k.shift[j] = level(p, n, &k, j / s.D) * ndi_vec->sum(ndi_w(p, n, W_SPACE) + j * s.C, s.C) + ndi_w(p, n, B_SPACE)[j];
     ndi_for_chunks(p, n, forward_chunk);
 }
 
 /* ---- backward ---- */
 
-/* The sums of a chunk: of e x' (J x C), of g (J), h (J x tiled K). */
-static size_t sums_size(const sizes *s) { return s->J * (s->C + 1 + ndi_tiled(s->K)); }
-
-/* e of one trial, J x T, and its part of the sums of g and h. */
-static void grad_maps(const pass *p, const node *n, size_t i, float *room, float *e, float *g_sums, float *h)
+/* e of one trial, J rows, and its part of the sums of g and h. `row` is zero but for g between l on the right and the others on the left. */
+static void grad_maps(const pass *p, const node *n, size_t i, float *row, float *e, float *g_sums, float *h)
 {
     sizes s = sizes_of(n);
     kept k = kept_of(p, n);
-    float *padded = room, *w = room + padded_size(&s), *out = w + s.K;
     for (size_t j = 0; j < s.J; j++) {
-        const float *g = ndi_dy(p, n) + (i * s.J + j) * s.T, *w_time = ndi_w(p, n, W_TIME) + j / s.D * s.K;
-        memset(padded, 0, padded_size(&s) * sizeof *padded);
-        memcpy(padded + s.left, k.u + (i * s.J + j) * s.T, s.T * sizeof *g);
-        ndi_vec->conv->correlate(g, padded, s.T, s.K, h + j * ndi_tiled(s.K));
+        const float *g = ndi_dy(p, n) + (i * s.J + j) * s.T;
+        fetch(ndi_x(p, n, 0) + (i * s.J + j) * s.C * s.T / s.J, s.C * s.T / s.J);
+        ndi_vec->conv->correlate(g, k.u + (i * s.J + j) * row_size(&s), s.T, s.K, h + j * ndi_tiled(s.K));
         g_sums[j] += ndi_vec->sum(g, s.T);
-        memset(padded, 0, padded_size(&s) * sizeof *padded);
-        memcpy(padded + s.right, g, s.T * sizeof *g);
-        for (size_t t = 0; t < s.K; t++) w[t] = k.scale[j / s.D] * w_time[s.K - 1 - t];
-        ndi_vec->conv->fir(padded, w, s.K, 0, out, s.T);
-        memcpy(e + j * s.T, out, s.T * sizeof *e);
+        memcpy(row + s.right, g, s.T * sizeof *g);
+        ndi_vec->conv->fir(row, k.w + j / s.D * s.K, s.K, 0, e + j * ndi_tiled(s.T), s.T);
     }
+}
+
+/* to (C x columns) += x e' of one trial; `turned` has room for T x columns. */
+static void add_space_grad(const sizes *s, const float *x, const float *e, float *turned, float *to)
+{
+    ndi_tile->turn(e, ndi_tiled(s->T), s->J, s->T, turned, columns(s));
+    ndi_tile->product(&(product){ .m = s->C,
+                                  .n = columns(s),
+                                  .k = s->T,
+                                  .a = x,
+                                  .a_row = s->T,
+                                  .a_step = 1,
+                                  .b = turned,
+                                  .b_row = columns(s),
+                                  .c = to,
+                                  .c_row = columns(s),
+                                  .add = true,
+                                  .times = 1 });
 }
 
 static void backward_chunk(const pass *p, const node *n, size_t first, size_t count, size_t chunk, size_t worker)
 {
     sizes s = sizes_of(n);
-    float *dw_space = ndi_partial(p, chunk), *g_sums = dw_space + s.J * s.C, *h = g_sums + s.J, *dx = ndi_dx(p, n, 0);
-    float *e = ndi_scratch(p, worker), *room = e + s.J * s.T;
-    memset(dw_space, 0, sums_size(&s) * sizeof *dw_space);
+    float *grad_space = ndi_partial(p, chunk), *g_sums = grad_space + s.C * columns(&s), *h = g_sums + s.J, *dx = ndi_dx(p, n, 0);
+    float *row = ndi_scratch(p, worker), *turned = row + row_size(&s), *e = turned + s.T * columns(&s);
+    memset(grad_space, 0, sums_size(&s) * sizeof *grad_space);
+    memset(row, 0, (row_size(&s) + s.T * columns(&s)) * sizeof *row);
     for (size_t i = first; i < first + count; i++) {
-        grad_maps(p, n, i, room, e, g_sums, h);
-        ndi_gemm(false, true, s.J, s.C, s.T, 1, e, s.T, ndi_x(p, n, 0) + i * s.C * s.T, s.T, 1, dw_space, s.C);
-        if (dx) ndi_gemm(true, false, s.C, s.T, s.J, 1, ndi_w(p, n, W_SPACE), s.C, e, s.T, 0, dx + i * s.C * s.T, s.T);
+        const float *x = ndi_x(p, n, 0) + i * s.C * s.T;
+        grad_maps(p, n, i, row, e, g_sums, h);
+        add_space_grad(&s, x, e, turned, grad_space);
+        if (dx) ndi_gemm(true, false, s.C, s.T, s.J, 1, ndi_w(p, n, W_SPACE), s.C, e, ndi_tiled(s.T), 0, dx + i * s.C * s.T, s.T);
     }
 }
 
@@ -292,7 +342,7 @@ static void grad_filter(const pass *p, const node *n, size_t f)
         float *dw_space = ndi_dw(p, n, W_SPACE) + j * s.C, each = level(p, n, &k, f) * k.g_sums[j];
         grad_level += ndi_sum_f64(w_space, s.C) * (double)k.g_sums[j];
         grad_scale += ndi_dot_f64(ndi_w(p, n, W_TIME) + f * s.K, h, s.K);
-        for (size_t c = 0; c < s.C; c++) dw_space[c] += each;
+        for (size_t c = 0; c < s.C; c++) dw_space[c] += k.grad_space[c * columns(&s) + j] + each;
         ndi_vec->axpy(k.scale[f], h, dw, s.K);
     }
     grad_scale -= (double)k.offset[f] * grad_level;
@@ -314,11 +364,11 @@ static void statistics_grad_chunk(const pass *p, const node *n, size_t first, si
     (void)chunk;
     sizes s = sizes_of(n);
     kept k = kept_of(p, n);
-    float N = (float)(p->B * s.C * s.T), *x = ndi_scratch(p, worker), *v = x + padded_size(&s), *turned = v + padded_size(&s), *out = turned + s.K;
+    float N = (float)(p->B * s.C * s.T), *x = ndi_scratch(p, worker), *v = x + row_size(&s), *turned = v + row_size(&s), *out = turned + s.K;
+    memset(x, 0, 2 * row_size(&s) * sizeof *x);
     for (size_t r = first * s.C * s.F; r < (first + count) * s.C * s.F; r++) {
         size_t f = r % s.F, at = r / s.F * s.T;
         const float *w = ndi_w(p, n, W_TIME) + f * s.K;
-        memset(x, 0, 2 * padded_size(&s) * sizeof *x);
         memcpy(x + s.left, ndi_x(p, n, 0) + at, s.T * sizeof *x);
         ndi_vec->conv->fir(x, w, s.K, 0, out, s.T);
         ndi_vec->scale_shift(2 * k.grad_var[f] / N, (k.grad_mean[f] - 2 * k.grad_var[f] * k.offset[f]) / N, out, v + s.right, s.T);
@@ -332,11 +382,10 @@ static void backward(const pass *p, const node *n)
 {
     sizes s = sizes_of(n);
     kept k = kept_of(p, n);
-    size_t weights = s.J * s.C, sums = s.J * (1 + ndi_tiled(s.K));
+    for (size_t i = 0; i < s.F * s.K; i++) k.w[i] = k.scale[i / s.K] * ndi_w(p, n, W_TIME)[i / s.K * s.K + s.K - 1 - i % s.K];
     ndi_for_chunks(p, n, backward_chunk);
-    memset(k.g_sums, 0, sums * sizeof *k.g_sums);
-    ndi_add_partials(p, 0, weights, ndi_dw(p, n, W_SPACE));
-    ndi_add_partials(p, weights, sums, k.g_sums);
+    memset(k.grad_space, 0, sums_size(&s) * sizeof *k.grad_space);
+    ndi_add_partials(p, 0, sums_size(&s), k.grad_space);
     ndi_vec->axpy(1, k.g_sums, ndi_dw(p, n, B_SPACE), s.J);
     for (size_t f = 0; f < s.F; f++) grad_filter(p, n, f);
     if (p->training && ndi_dx(p, n, 0)) ndi_for_chunks(p, n, statistics_grad_chunk);
@@ -355,11 +404,11 @@ int ndi_conv_norm_space(graph *g, int x, const char *name, conv_norm_space_names
     n->a[KERNEL] = kernel;
     n->out = (shape){ filters * depth, 1, n->x.samples };
     sizes s = sizes_of(n);
-    size_t row = padded_size(&s) + s.K;
+    size_t row = row_size(&s), down = row + s.T * columns(&s) + s.J * ndi_tiled(s.T);
     n->multiply_adds = (uint64_t)s.J * s.T * (s.C + s.K);
     n->saved = kept_size(&s);
-    n->saved_each = s.J * s.T;
-    n->scratch = most(most(padded_size(&s) + ndi_tiled(s.K), statistics_size(&s)), s.J * s.T + row + padded_size(&s) + ndi_tiled(s.T));
+    n->saved_each = s.J * row;
+    n->scratch = most(most(2 * row + s.K + ndi_tiled(s.T), down), statistics_size(&s)); /* moments take less than either */
     n->partial = most(moments_size(&s), sums_size(&s));
     float time = 1.0f / sqrtf((float)s.K), space = 1.0f / sqrtf((float)s.C);
     ndi_tensor_of_layer(g, n, layers.time, "weight", true, 0, time, 4, (size_t[]){ s.F, 1, 1, s.K });

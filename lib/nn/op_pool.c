@@ -6,6 +6,7 @@
 #include "nn/ops.h"
 
 enum { WIDTH, STRIDE };
+enum { LONG = 64 };
 
 static void forward(const pass *p, const node *n);
 static void backward(const pass *p, const node *n);
@@ -19,24 +20,48 @@ static size_t largest(const float *x, size_t n)
     return best;
 }
 
-static size_t length_of(const node *n, size_t begin)
+/* Windows are mostly short: a call would take longer than the sum. */
+static float mean(const float *x, size_t n)
 {
-    size_t left = n->x.samples - begin;
-    return left < n->a[WIDTH] ? left : n->a[WIDTH];
+    if (n > LONG) return ndi_vec->sum(x, n) / (float)n;
+    float sum = 0;
+    for (size_t i = 0; i < n; i++) sum += x[i];
+    return sum / (float)n;
+}
+
+void ndi_pool_means(const float *x, size_t width, size_t stride, float *y, size_t P)
+{
+    for (size_t k = 0; k < P; k++) y[k] = mean(x + k * stride, width);
+}
+
+void ndi_pool_means_grad(const float *dy, size_t width, size_t stride, size_t P, float *dx, size_t T)
+{
+    memset(dx, 0, T * sizeof *dx);
+    for (size_t k = 0; k < P; k++, dx += stride) {
+        float part = dy[k] / (float)width;
+        for (size_t i = 0; i < width; i++) dx[i] += part;
+    }
+}
+
+/* Of window k. */
+static size_t largest_of(const node *n, const float *x, size_t k)
+{
+    size_t begin = k * n->a[STRIDE], left = n->x.samples - begin;
+    return begin + largest(x + begin, left < n->a[WIDTH] ? left : n->a[WIDTH]);
 }
 
 static void forward_chunk(const pass *p, const node *n, size_t first, size_t count, size_t chunk, size_t worker)
 {
     (void)chunk;
     (void)worker;
-    size_t rows = n->x.maps * n->x.rows, T = n->x.samples, P = n->out.samples;
+    size_t rows = n->x.maps * n->x.rows, P = n->out.samples;
     for (size_t r = first * rows; r < (first + count) * rows; r++) {
-        const float *x = ndi_x(p, n, 0) + r * T;
+        const float *x = ndi_x(p, n, 0) + r * n->x.samples;
         float *y = ndi_y(p, n) + r * P;
-        for (size_t k = 0, begin = 0; k < P; k++, begin += n->a[STRIDE]) {
-            size_t length = length_of(n, begin);
-            y[k] = n->op == &max_pool ? x[begin + largest(x + begin, length)] : ndi_vec->sum(x + begin, length) / (float)length;
-        }
+        if (n->op == &mean_pool)
+            ndi_pool_means(x, n->a[WIDTH], n->a[STRIDE], y, P);
+        else
+            for (size_t k = 0; k < P; k++) y[k] = x[largest_of(n, x, k)];
     }
 }
 
@@ -50,13 +75,11 @@ static void backward_chunk(const pass *p, const node *n, size_t first, size_t co
     for (size_t r = first * rows; r < (first + count) * rows; r++) {
         const float *x = ndi_x(p, n, 0) + r * T, *dy = ndi_dy(p, n) + r * P;
         float *dx = ndi_dx(p, n, 0) + r * T;
-        memset(dx, 0, T * sizeof *dx);
-        for (size_t k = 0, begin = 0; k < P; k++, begin += n->a[STRIDE]) {
-            size_t length = length_of(n, begin);
-            if (n->op == &max_pool)
-                dx[begin + largest(x + begin, length)] += dy[k];
-            else
-                for (size_t i = begin; i < begin + length; i++) dx[i] += dy[k] / (float)length;
+        if (n->op == &mean_pool) {
+            ndi_pool_means_grad(dy, n->a[WIDTH], n->a[STRIDE], P, dx, T);
+        } else {
+            memset(dx, 0, T * sizeof *dx);
+            for (size_t k = 0; k < P; k++) dx[largest_of(n, x, k)] += dy[k];
         }
     }
 }

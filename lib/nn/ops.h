@@ -75,7 +75,24 @@ enum { NDI_NORM_WEIGHT, NDI_NORM_BIAS, NDI_NORM_MEAN, NDI_NORM_VAR, NDI_NORM_COU
 float ndi_batch_norm_train(const pass *p, const node *n, int from, size_t m, double N, double mean, double var);
 float ndi_batch_norm_rstd(const pass *p, const node *n, int from, size_t m);
 
+/* For ops that begin with a batch normalisation of x, tensors, saved and partial memory as in op_batch_norm.c. Forward: ndi_norm_statistics() first, then map m becomes scale x + shift. Backward,
+ * with g the gradient behind the normalisation: for each map the sums of g and of g x into ndi_norm_sums(), by chunks; ndi_norm_grads(); ndi_norm_input_grad(), where g may be dx. */
+typedef struct norm_line {
+    float scale, shift;
+} norm_line;
+void ndi_norm_statistics(const pass *p, const node *n);
+norm_line ndi_norm_line(const pass *p, const node *n, size_t m);
+double *ndi_norm_sums(const pass *p, const node *n, size_t chunk); /* two zeros for each map */
+void ndi_norm_grads(const pass *p, const node *n);
+void ndi_norm_input_grad(const pass *p, const node *n, const float *g);
+
+/* Of one row: P means over `width` samples every `stride`, and the gradient of its T samples. */
+void ndi_pool_means(const float *x, size_t width, size_t stride, float *y, size_t P);
+void ndi_pool_means_grad(const float *dy, size_t width, size_t stride, size_t P, float *dx, size_t T);
+
 /* Ops that take the place of a chain, see fuse.c: the last node of the chain becomes one, given the others; false where it does not fit. */
 bool ndi_fuse_conv_norm_elu_space(node *last, const node *chain);
+bool ndi_fuse_norm_elu_pool(node *last, const node *chain);
+bool ndi_fuse_norm_relu_dropout(node *last, const node *chain);
 
 #endif
