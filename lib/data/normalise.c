@@ -85,7 +85,7 @@ bool ndi_finite_f32(const float *x, size_t n)
 
 bool ndi_finite_f64(const double *x, size_t n)
 {
-    int bad = 0;
+    int64_t bad = 0; /* as wide as x: the loop vectorises without packing */
     for (size_t i = 0; i < n; i++) bad |= !(fabs(x[i]) <= (double)FLT_MAX);
     return !bad;
 }
