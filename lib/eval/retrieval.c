@@ -4,7 +4,8 @@
  * differently from block to block, so it only sieves: both err from the true scalar product of two vectors of n numbers and length 1 by less than n u
  * / (1 - n u), u = 2^-24 (Higham, Accuracy and Stability of Numerical Algorithms, 3.1), so a candidate further than twice that behind the worst one
  * kept cannot belong to the best, and the few that come closer go before the judge. Results are therefore exact and the same for every batch size,
- * thread count and instruction set.
+ * thread count and instruction set. For large galleries there is a coarser sieve, in whole numbers of 8 bits, whose error is known for each query
+ * (coarse.h); it lets more pass, and where it lets too many, the finer one goes on.
  *
  * Queries are taken in blocks of rows, the gallery in blocks of columns; for each pair first the scores are computed (a task = a panel of the
  * block), then each query picks (a task = eight queries). A single query in a small gallery is one task throughout and wakes no other thread. */
