@@ -171,7 +171,7 @@ static void test_ties_exactly(void **state)
     (void)state;
     static const struct {
         size_t n_queries, n, dim;
-    } sizes[] = { { 1, 40, 4 }, { 5, 300, 16 }, { 60, 300, 4 }, { 60, 4300, 16 }, { 200, 250, 64 } };
+    } sizes[] = { { 1, 40, 4 }, { 5, 300, 16 }, { 60, 300, 4 }, { 60, 4300, 16 }, { 60, 1090, 16 }, { 200, 250, 64 } };
     for (size_t i = 0; i < COUNT(sizes); i++) {
         float *queries = random_signs(sizes[i].n_queries * sizes[i].dim, 1), *gallery = random_signs(sizes[i].n * sizes[i].dim, 2);
         check_against_oracle(queries, sizes[i].n_queries, gallery, sizes[i].n, sizes[i].dim, options(ND_VECTOR_L2, 0, 2), 0);

@@ -7,7 +7,7 @@
 #include "math/codes.h"
 #include "math/vec.h"
 
-enum { LEAST_CANDIDATES = 4096, LARGEST_CODE = 127, OFFSET = 128, PIECE = 256 };
+enum { LEAST_CANDIDATES = 1024, LARGEST_CODE = 127, OFFSET = 128, PIECE = 256 };
 
 struct coarse {
     size_t n_panels, dim, steps;

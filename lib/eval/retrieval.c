@@ -20,6 +20,7 @@
 #include "eval/coarse.h"
 #include "eval/top_k.h"
 #include "loss/loss.h"
+#include "math/codes.h"
 #include "math/gemm.h"
 #include "math/vec.h"
 
@@ -186,7 +187,7 @@ nd_status ndi_retrieval_create(nd_retrieval **out, const float *gallery, size_t 
     TRY(NEW(r, 1));
     r->n = n;
     r->dim = dim;
-    r->block = least(n, COLUMNS);
+    r->block = (least(n, COLUMNS) + NDI_CODES_COLUMNS - 1) / NDI_CODES_COLUMNS * NDI_CODES_COLUMNS; /* coarse scores come in whole panels */
     r->vectors = o->vectors;
     nd_status status;
     GO(ndi_pool_create(&threads, o->n_threads));

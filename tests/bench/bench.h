@@ -29,7 +29,9 @@ static inline float *noise(size_t n)
     float *x = aligned_alloc(64, (n * sizeof *x + 63) / 64 * 64);
     unsigned r = 1;
     for (size_t i = 0; x && i < n; i++) {
-        r = r * 1664525u + 1013904223u;
+        r ^= r << 13;
+        r ^= r >> 17;
+        r ^= r << 5;
         x[i] = (float)(r >> 8) * 0x1p-23f - 1;
     }
     if (!x) exit(1);
