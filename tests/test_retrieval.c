@@ -14,8 +14,10 @@
 #include "base/mem.h"
 #include "base/random.h"
 #include "check.h"
+#include "eval/coarse.h"
 #include "fault.h"
 #include "golden.h"
+#include "math/codes.h"
 #include "neurodecode.h"
 
 static void *zeros(size_t n, size_t size)
@@ -150,8 +152,9 @@ static void check_against_oracle(const float *queries, size_t n_queries, const f
 static void test_every_kind_of_vector(void **state)
 {
     (void)state;
-    static const struct { size_t n_queries, n, dim; } sizes[] = { { 1, 1, 1 }, { 3, 2, 3 }, { 7, 50, 17 }, { 8, 50, 33 },
-                                                                { 200, 200, 64 }, { 20, 4200, 19 } };
+    static const struct {
+        size_t n_queries, n, dim;
+    } sizes[] = { { 1, 1, 1 }, { 3, 2, 3 }, { 7, 50, 17 }, { 8, 50, 33 }, { 200, 200, 64 }, { 20, 4200, 19 } };
     for (size_t i = 0; i < COUNT(sizes); i++) {
         float *queries = random_numbers(sizes[i].n_queries * sizes[i].dim, 1), *gallery = random_numbers(sizes[i].n * sizes[i].dim, 2);
         for (int32_t vectors = 0; vectors <= 1; vectors++)
@@ -166,7 +169,9 @@ static void test_every_kind_of_vector(void **state)
 static void test_ties_exactly(void **state)
 {
     (void)state;
-    static const struct { size_t n_queries, n, dim; } sizes[] = { { 1, 40, 4 }, { 5, 300, 16 }, { 60, 300, 4 }, { 60, 4300, 16 }, { 200, 250, 64 } };
+    static const struct {
+        size_t n_queries, n, dim;
+    } sizes[] = { { 1, 40, 4 }, { 5, 300, 16 }, { 60, 300, 4 }, { 60, 4300, 16 }, { 60, 1090, 16 }, { 200, 250, 64 } };
     for (size_t i = 0; i < COUNT(sizes); i++) {
         float *queries = random_signs(sizes[i].n_queries * sizes[i].dim, 1), *gallery = random_signs(sizes[i].n * sizes[i].dim, 2);
         check_against_oracle(queries, sizes[i].n_queries, gallery, sizes[i].n, sizes[i].dim, options(ND_VECTOR_L2, 0, 2), 0);
@@ -379,8 +384,10 @@ static nd_status whole_life(void *context)
         return status;
     }
     status = nd_retrieval_search(r, n->queries, SMALL_QUERIES, 3, indices, NULL);
-    if (status != ND_OK) assert_int_equal(indices[0], 77);
-    else status = nd_retrieval_rank(r, n->queries, truth, SMALL_QUERIES, ranks);
+    if (status != ND_OK)
+        assert_int_equal(indices[0], 77);
+    else
+        status = nd_retrieval_rank(r, n->queries, truth, SMALL_QUERIES, ranks);
     if (status != ND_OK) assert_int_equal(ranks[0], 77);
     nd_retrieval_free(r);
     return status;
@@ -416,6 +423,75 @@ static void test_the_second_search_allocates_nothing(void **state)
     nd_retrieval_free(r);
     ndi_free(queries);
     ndi_free(gallery);
+}
+
+/* ---- the coarse sieve ---- */
+
+enum { COARSE_N = 4133, COARSE_DIM = 301, COARSE_QUERIES = 8 };
+
+/* Rows of length 1; every third has one number far larger than the others, one is zero. */
+static float *uneven_rows(size_t n, uint64_t seed)
+{
+    float *x = random_numbers(n * COARSE_DIM, seed);
+    for (size_t i = 0; i < n; i++) {
+        float *row = x + i * COARSE_DIM;
+        double squares = 0;
+        if (i % 3 == 0) row[i % COARSE_DIM] *= 50;
+        for (size_t j = 0; j < COARSE_DIM; j++) squares += (double)row[j] * (double)row[j];
+        for (size_t j = 0; j < COARSE_DIM; j++) row[j] = i == 4 ? 0 : (float)((double)row[j] / sqrt(squares));
+    }
+    return x;
+}
+
+static nd_status make_coarse(void *context)
+{
+    const float *gallery = context;
+    coarse *c;
+    coarse_queries *q;
+    TRY(ndi_coarse_create(&c, NULL, gallery, COARSE_N, COARSE_DIM));
+    nd_status status = ndi_coarse_queries_create(&q, c, COARSE_QUERIES);
+    ndi_coarse_queries_free(q);
+    ndi_coarse_free(c);
+    return status;
+}
+
+static void test_coarse_scores_keep_their_bound(void **state)
+{
+    (void)state;
+    if (!ndi_codes_product) skip();
+    float *gallery = uneven_rows(COARSE_N, 2), *queries = uneven_rows(COARSE_QUERIES, 1);
+    enum { WIDTH = (COARSE_N + NDI_CODES_COLUMNS - 1) / NDI_CODES_COLUMNS * NDI_CODES_COLUMNS };
+    float *scores = zeros((size_t)COARSE_QUERIES * WIDTH, sizeof *scores);
+    coarse *c;
+    coarse_queries *q;
+    OK(ndi_coarse_create(&c, NULL, gallery, COARSE_N, COARSE_DIM));
+    OK(ndi_coarse_queries_create(&q, c, COARSE_QUERIES));
+    for (size_t i = 0; i < COARSE_QUERIES; i++) ndi_coarse_set(q, c, i, queries + i * COARSE_DIM);
+    ndi_coarse_scores(c, q, COARSE_QUERIES, 0, WIDTH, scores, WIDTH);
+    double largest = 0;
+    for (size_t i = 0; i < COARSE_QUERIES; i++)
+        for (size_t j = 0; j < COARSE_N; j++) {
+            double exact = 0;
+            for (size_t l = 0; l < COARSE_DIM; l++) exact += (double)queries[i * COARSE_DIM + l] * (double)gallery[j * COARSE_DIM + l];
+            const double error = fabs(exact - (double)scores[i * WIDTH + j]);
+            assert_true(error <= (double)ndi_coarse_error(q, i));
+            largest = fmax(largest, error);
+        }
+    assert_true(largest > 1e-4 && largest < 0.05);
+    assert_true(nd_test_faults(make_coarse, gallery) >= 9);
+    ndi_coarse_queries_free(q);
+    ndi_coarse_free(c);
+    ndi_free(scores);
+    ndi_free(queries);
+    ndi_free(gallery);
+}
+
+static void test_small_galleries_need_no_coarse_sieve(void **state)
+{
+    (void)state;
+    coarse *c;
+    OK(ndi_coarse_create(&c, NULL, (const float[]){ 1, 0 }, 2, 1));
+    assert_null(c);
 }
 
 /* ---- with the rest of the library ---- */
@@ -539,6 +615,8 @@ int main(void)
         cmocka_unit_test(test_arguments),
         cmocka_unit_test(test_without_memory),
         cmocka_unit_test(test_the_second_search_allocates_nothing),
+        cmocka_unit_test(test_coarse_scores_keep_their_bound),
+        cmocka_unit_test(test_small_galleries_need_no_coarse_sieve),
         cmocka_unit_test(test_gallery_of_a_bank),
         cmocka_unit_test(test_ranks_of_a_dataset),
         cmocka_unit_test(test_photographs_find_their_concepts),

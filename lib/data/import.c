@@ -190,11 +190,10 @@ static nd_status load_trial(const reader *m, size_t trial, worker *w, double *x)
     return ND_OK;
 }
 
-/* One trial of the file, checked and normalised. */
-static nd_status prepare_trial(const reader *m, size_t trial, size_t repetition, size_t row, worker *w)
+/* One trial of the file, checked and normalised, into x. */
+static nd_status prepare_trial(const reader *m, size_t trial, size_t repetition, size_t row, worker *w, double *x)
 {
     const storage *s = m->s;
-    double *x = w->trial;
     TRY(load_trial(m, trial, w, x));
     for (size_t c = 0; c < s->n_channels; c++, x += s->n_samples) {
         if (!ndi_finite_f64(x, s->n_samples))
@@ -207,13 +206,13 @@ static nd_status prepare_trial(const reader *m, size_t trial, size_t repetition,
 static nd_status make_row(const reader *m, size_t row, worker *w, float *out)
 {
     size_t n = m->s->n_channels * m->s->n_samples, first = m->begin[row], count = m->begin[row + 1] - first;
-    double *from = count > 1 ? w->sum : w->trial, scale = 1 / (double)count;
-    if (count > 1) memset(w->sum, 0, n * sizeof *w->sum);
-    for (size_t k = 0; k < count; k++) {
-        TRY(prepare_trial(m, m->members[first + k], k, row, w));
-        for (size_t i = 0; count > 1 && i < n; i++) w->sum[i] += w->trial[i];
+    double *sum = count > 1 ? w->sum : w->trial, scale = 1 / (double)count;
+    TRY(prepare_trial(m, m->members[first], 0, row, w, sum));
+    for (size_t k = 1; k < count; k++) {
+        TRY(prepare_trial(m, m->members[first + k], k, row, w, w->trial));
+        for (size_t i = 0; i < n; i++) sum[i] += w->trial[i];
     }
-    for (size_t i = 0; i < n; i++) out[i] = (float)(from[i] * scale);
+    for (size_t i = 0; i < n; i++) out[i] = (float)(sum[i] * scale);
     return ND_OK;
 }
 

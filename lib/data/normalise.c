@@ -2,6 +2,7 @@
 
 #include <float.h>
 #include <math.h>
+#include <string.h>
 
 #include "neurodecode/dataset.h"
 
@@ -76,19 +77,21 @@ double ndi_mean_f32(const float *x, size_t n)
     return m.pivot + m.sum / (double)n;
 }
 
-bool ndi_finite_f32(const float *x, size_t n)
-{
-    int bad = 0;
-    for (size_t i = 0; i < n; i++) bad |= !(fabsf(x[i]) <= FLT_MAX);
-    return !bad;
-}
-
-bool ndi_finite_f64(const double *x, size_t n)
-{
-    int bad = 0;
-    for (size_t i = 0; i < n; i++) bad |= !(fabs(x[i]) <= (double)FLT_MAX);
-    return !bad;
-}
+/* Without their sign, the bits of numbers up to FLT_MAX are no larger than its own; those of what is beyond, infinite or NaN are: the difference is negative. In whole numbers the loop
+ * vectorises, where comparisons of floats, which may trap, do not. */
+#define DEFINE_FINITE(name, type, bits, largest, flt_max) \
+    bool name(const type *x, size_t n) \
+    { \
+        bits signs = 0; \
+        for (size_t i = 0; i < n; i++) { \
+            bits b; \
+            memcpy(&b, &x[i], sizeof b); \
+            signs |= (flt_max) - (b & (largest)); \
+        } \
+        return signs >= 0; \
+    }
+DEFINE_FINITE(ndi_finite_f32, float, int32_t, INT32_MAX, 0x7f7fffff)
+DEFINE_FINITE(ndi_finite_f64, double, int64_t, INT64_MAX, 0x47efffffe0000000)
 
 nd_status ndi_normalise_check(int32_t kind)
 {

@@ -4,7 +4,8 @@
  * differently from block to block, so it only sieves: both err from the true scalar product of two vectors of n numbers and length 1 by less than n u
  * / (1 - n u), u = 2^-24 (Higham, Accuracy and Stability of Numerical Algorithms, 3.1), so a candidate further than twice that behind the worst one
  * kept cannot belong to the best, and the few that come closer go before the judge. Results are therefore exact and the same for every batch size,
- * thread count and instruction set.
+ * thread count and instruction set. For large galleries there is a coarser sieve, in whole numbers of 8 bits, whose error is known for each query
+ * (coarse.h); it lets more pass, and where it lets too many, the finer one goes on.
  *
  * Queries are taken in blocks of rows, the gallery in blocks of columns; for each pair first the scores are computed (a task = a panel of the
  * block), then each query picks (a task = eight queries). A single query in a small gallery is one task throughout and wakes no other thread. */
@@ -16,8 +17,10 @@
 
 #include "base/pool.h"
 #include "base/text.h"
+#include "eval/coarse.h"
 #include "eval/top_k.h"
 #include "loss/loss.h"
+#include "math/codes.h"
 #include "math/gemm.h"
 #include "math/vec.h"
 
@@ -30,8 +33,10 @@ enum {
     FEW = 8,              /* fewer queries are not worth a matrix product */
     ROWS_PER_TASK = 64,
     DIMS_PER_TASK = 64,
-    KEPT = 1 << 22,       /* best candidates held for the queries at once */
-    MAX_SIEVED = 1 << 20  /* longest vectors for which the bound on the sieve's error holds */
+    MANY = 256,          /* one in so many wanted is too much for the coarse sieve */
+    TOO_MANY = 6,        /* and so is one in so many let through: from there on the fine one takes over */
+    KEPT = 1 << 22,      /* best candidates held for the queries at once */
+    MAX_SIEVED = 1 << 20 /* longest vectors for which the bound on the sieve's error holds */
 };
 
 static const double MAX_LENGTH = 1e37; /* lengths below it leave room for centring in float */
@@ -43,12 +48,15 @@ typedef struct desk {
     float *scores;  /* ROWS x block of the gallery */
     float *best;    /* rows x k, where the caller wants no scores */
     size_t n_best;
+    coarse_queries *coarse; /* the queries for the coarse sieve, or NULL */
+    atomic_size_t judged;   /* candidates of this block that went before the judge */
 } desk;
 
 struct nd_retrieval {
     size_t n, dim, block; /* block: columns of a block of scores */
     int32_t vectors;
     float *gallery; /* n x dim, normalised */
+    coarse *coarse; /* the same for the coarse sieve, or NULL */
     double *mean;   /* of the gallery as it came, or NULL */
     ids names;
     _Atomic(pool *) threads; /* whoever finds it taken works on its own thread */
@@ -161,7 +169,7 @@ static nd_status fill_gallery(nd_retrieval *r, const float *gallery, bool centre
         ndi_pool_run(threads, (r->dim + DIMS_PER_TASK - 1) / DIMS_PER_TASK, sum_columns, &c);
     }
     ndi_pool_run(threads, (r->n + ROWS_PER_TASK - 1) / ROWS_PER_TASK, normalise_some, &c);
-    return ND_OK;
+    return ndi_coarse_create(&r->coarse, threads, r->gallery, r->n, r->dim);
 }
 
 nd_status ndi_retrieval_create(nd_retrieval **out, const float *gallery, size_t n, size_t dim, const char *const *names,
@@ -179,7 +187,7 @@ nd_status ndi_retrieval_create(nd_retrieval **out, const float *gallery, size_t 
     TRY(NEW(r, 1));
     r->n = n;
     r->dim = dim;
-    r->block = least(n, COLUMNS);
+    r->block = (least(n, COLUMNS) + NDI_CODES_COLUMNS - 1) / NDI_CODES_COLUMNS * NDI_CODES_COLUMNS; /* coarse scores come in whole panels */
     r->vectors = o->vectors;
     nd_status status;
     GO(ndi_pool_create(&threads, o->n_threads));
@@ -201,6 +209,7 @@ static void free_desk(desk *d)
     ndi_free(d->truth);
     ndi_free(d->scores);
     ndi_free(d->best);
+    ndi_coarse_queries_free(d->coarse);
     ndi_free(d);
 }
 
@@ -211,6 +220,7 @@ void ndi_retrieval_free(nd_retrieval *r)
     ndi_pool_free(atomic_load(&r->threads));
     ndi_ids_free(&r->names);
     ndi_free(r->gallery);
+    ndi_coarse_free(r->coarse);
     ndi_free(r->mean);
     ndi_free(r);
 }
@@ -224,19 +234,26 @@ typedef struct job {
     const float *queries;
     const size_t *truth;
     size_t k, *indices, *ranks;
-    float *best;              /* of the queries from `first` on, k each */
-    size_t first, n;          /* queries at work */
-    size_t column, n_columns; /* candidates at work */
-    size_t panel;             /* columns per task */
-    bool judged;              /* scores are similarities, not a sieve */
-    float slack;              /* by how much a score of the sieve may be wrong, twice */
+    float *best;                     /* of the queries from `first` on, k each */
+    size_t first, n;                 /* queries at work */
+    size_t column, n_columns;        /* candidates at work */
+    size_t panel;                    /* columns per task */
+    enum { JUDGE, FINE, COARSE } by; /* what the scores are: similarities or what a sieve says */
 } job;
+
+/* By how much the score of a candidate and the judge's similarity may differ. */
+static float slack_of(const job *j, size_t row)
+{
+    const float rounding = (float)(2.2 * (double)j->r->dim + 8) * 0x1p-24f;
+    return j->by == JUDGE ? 0 : j->by == FINE ? rounding : rounding + ndi_coarse_error(j->d->coarse, row);
+}
 
 static void prepare_query(const job *j, size_t row)
 {
     float *query = j->d->queries + row * j->r->dim;
     normalise(j->r, j->queries + (j->first + row) * j->r->dim, query);
     if (j->truth) j->d->truth[row] = similarity(j->r, query, j->truth[j->first + row]);
+    if (j->by == COARSE) ndi_coarse_set(j->d->coarse, j->r->coarse, row, query);
 }
 
 static void score_panel(void *context, size_t task, size_t worker)
@@ -246,7 +263,11 @@ static void score_panel(void *context, size_t task, size_t worker)
     const nd_retrieval *r = j->r;
     size_t first = task * j->panel, count = least(j->panel, j->n_columns - first);
     float *scores = j->d->scores + first;
-    if (!j->judged) {
+    if (j->by == COARSE) {
+        ndi_coarse_scores(r->coarse, j->d->coarse, j->n, j->column + first, count, scores, r->block);
+        return;
+    }
+    if (j->by == FINE) {
         ndi_gemm(false, true, j->n, count, r->dim, 1.0f, j->d->queries, r->dim, r->gallery + (j->column + first) * r->dim, r->dim, 0.0f, scores,
                  r->block);
         return;
@@ -257,32 +278,37 @@ static void score_panel(void *context, size_t task, size_t worker)
 
 static float judge(const job *j, size_t row, size_t i)
 {
-    return j->judged ? j->d->scores[row * j->r->block + i] : similarity(j->r, j->d->queries + row * j->r->dim, j->column + i);
+    return j->by == JUDGE ? j->d->scores[row * j->r->block + i] : similarity(j->r, j->d->queries + row * j->r->dim, j->column + i);
 }
 
 static void pick_best(const job *j, size_t row)
 {
     const float *scores = j->d->scores + row * j->r->block;
+    const float slack = slack_of(j, row);
     top_k best = { j->best + row * j->k, j->indices + (j->first + row) * j->k, least(j->column, j->k) };
+    size_t judged = 0;
     for (size_t strip = 0; strip < j->n_columns; strip += STRIP) {
         size_t end = least(strip + STRIP, j->n_columns);
-        if (best.n == j->k && ndi_vec->max(scores + strip, end - strip) < best.scores[0] - j->slack) continue;
+        if (best.n == j->k && ndi_vec->max(scores + strip, end - strip) < best.scores[0] - slack) continue;
         for (size_t i = strip; i < end; i++) {
             if (best.n < j->k) {
                 ndi_top_k_add(&best, judge(j, row, i), j->column + i);
-            } else if (scores[i] >= best.scores[0] - j->slack) {
+            } else if (scores[i] >= best.scores[0] - slack) {
+                judged++;
                 float s = judge(j, row, i);
                 if (s > best.scores[0]) ndi_top_k_replace(&best, s, j->column + i);
             }
         }
     }
+    atomic_fetch_add_explicit(&j->d->judged, judged, memory_order_relaxed);
     if (j->column + j->n_columns == j->r->n) ndi_top_k_sort(&best);
 }
 
 /* Counts the candidates at least as similar as the true one; itself among them, so the sum over blocks is its rank. */
 static void count_better(const job *j, size_t row)
 {
-    const float *scores = j->d->scores + row * j->r->block, truth = j->d->truth[row], low = truth - j->slack, high = truth + j->slack;
+    const float *scores = j->d->scores + row * j->r->block, truth = j->d->truth[row], slack = slack_of(j, row), low = truth - slack,
+                high = truth + slack;
     size_t better = 0;
     for (size_t i = 0; i < j->n_columns; i++)
         if (scores[i] >= low) better += scores[i] > high || judge(j, row, i) >= truth;
@@ -308,18 +334,29 @@ static void pick_some(void *context, size_t task, size_t worker)
     }
 }
 
+/* A product of few queries, or with as many answers as there are candidates, does not repay; the coarse sieve does so for one, but lets too many pass where ranks are counted. */
+static void choose_sieve(job *j, bool may_be_coarse)
+{
+    const nd_retrieval *r = j->r;
+    if (may_be_coarse)
+        j->by = COARSE;
+    else
+        j->by = j->n < FEW || (j->indices && j->k > r->n / 8) || r->dim > MAX_SIEVED ? JUDGE : FINE;
+    j->panel = j->n < FEW ? PANEL_FOR_FEW : PANEL;
+}
+
 static void search_block(job *j, pool *threads)
 {
     const nd_retrieval *r = j->r;
     size_t groups = (j->n + FEW - 1) / FEW;
-    j->judged = j->n < FEW || (j->indices && j->k > r->n / 8) || r->dim > MAX_SIEVED;
-    j->slack = j->judged ? 0 : (float)(2.2 * (double)r->dim + 8) * 0x1p-24f;
-    j->panel = j->n < FEW ? PANEL_FOR_FEW : PANEL;
+    choose_sieve(j, r->coarse && j->indices && j->k <= r->n / MANY);
     ndi_pool_run(threads, groups, prepare_some, j);
     for (j->column = 0; j->column < r->n; j->column += j->n_columns) {
         j->n_columns = least(r->block, r->n - j->column);
+        atomic_store(&j->d->judged, 0);
         ndi_pool_run(threads, (j->n_columns + j->panel - 1) / j->panel, score_panel, j);
         ndi_pool_run(threads, groups, pick_some, j);
+        if (j->by == COARSE && atomic_load(&j->d->judged) > j->n * j->n_columns / TOO_MANY) choose_sieve(j, false);
     }
 }
 
@@ -332,6 +369,7 @@ static nd_status take_desk(nd_retrieval *r, size_t n_best, desk **out)
         GO(NEW(d->queries, ROWS * r->dim));
         GO(NEW(d->truth, ROWS));
         GO(NEW(d->scores, ROWS * r->block));
+        if (r->coarse) GO(ndi_coarse_queries_create(&d->coarse, r->coarse, ROWS));
     }
     if (d->n_best < n_best) {
         ndi_free(d->best);

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "math/codes.h"
 #include "math/tile.h"
 
 extern const vec_kernels ndi_vec_baseline;
@@ -18,9 +19,13 @@ extern const tile_kernels ndi_tile_avx2;
 extern const vec_kernels ndi_vec_avx512;
 extern const tile_kernels ndi_tile_avx512;
 #endif
+#if defined(ND_HAVE_VNNI)
+void ndi_codes_product_vnni(const codes *p);
+#endif
 
 const vec_kernels *ndi_vec = &ndi_vec_baseline;
 const tile_kernels *ndi_tile = &ndi_tile_baseline;
+void (*ndi_codes_product)(const codes *p) = NULL;
 
 /* True if the user's limit does not stand below this set. */
 static bool allowed(const char *name)
@@ -48,6 +53,9 @@ __attribute__((constructor)) static void choose(void)
         ndi_vec = &ndi_vec_avx512;
         ndi_tile = &ndi_tile_avx512;
     }
+#endif
+#if defined(ND_HAVE_VNNI)
+    if (allowed("avx512") && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vnni")) ndi_codes_product = ndi_codes_product_vnni;
 #endif
 }
 

@@ -2,10 +2,20 @@
 #ifndef ND_BENCH_H
 #define ND_BENCH_H
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 
 #include "math/tile.h"
+#include "neurodecode.h"
+
+#define OK(call) \
+    do { \
+        if ((call) != ND_OK) { \
+            fprintf(stderr, "%s: %s\n", #call, nd_last_error()); \
+            exit(1); \
+        } \
+    } while (0)
 
 static inline double now(void)
 {
@@ -19,11 +29,25 @@ static inline float *noise(size_t n)
     float *x = aligned_alloc(64, (n * sizeof *x + 63) / 64 * 64);
     unsigned r = 1;
     for (size_t i = 0; x && i < n; i++) {
-        r = r * 1664525u + 1013904223u;
+        r ^= r << 13;
+        r ^= r >> 17;
+        r ^= r << 5;
         x[i] = (float)(r >> 8) * 0x1p-23f - 1;
     }
     if (!x) exit(1);
     return x;
+}
+
+/* Least seconds of a call, of at least three and as many as fit into `budget` seconds. */
+static inline double least_time(void (*call)(void *), void *context, double budget)
+{
+    double best = 1e9, begin = now();
+    for (int i = 0; i < 3 || now() - begin < budget; i++) {
+        double start = now();
+        call(context);
+        if (now() - start < best) best = now() - start;
+    }
+    return best;
 }
 
 /* Seconds of a product, the best of many. */
@@ -49,6 +73,57 @@ static inline double peak(void)
     double found = product_work(&p) / product_time(&p);
     free(x);
     return found;
+}
+
+typedef struct triad {
+    float *a, *b, *c;
+    size_t n;
+} triad;
+
+static inline void run_triad(void *context)
+{
+    const triad *t = context;
+    for (size_t i = 0; i < t->n; i++) t->a[i] = t->b[i] + 3 * t->c[i];
+}
+
+/* What one thread can move between itself and memory at most, in GB/s: a = b + 3 c of vectors far larger than the caches, whose 3 x 4 bytes count. */
+static inline double bandwidth(void)
+{
+    triad t = { .n = (size_t)16 << 20 };
+    t.a = noise(t.n);
+    t.b = noise(t.n);
+    t.c = noise(t.n);
+    double found = 12e-9 * (double)t.n / least_time(run_triad, &t, 0.2);
+    free(t.a);
+    free(t.b);
+    free(t.c);
+    return found;
+}
+
+/* The machine, and lines that compare with it: one case each. Work is 0 where there is none worth telling. */
+typedef struct machine {
+    double gflops, gbytes;
+} machine;
+
+static inline machine begin_table(void)
+{
+    machine m = { peak(), bandwidth() };
+    printf("case,us,gflop_per_s,percent_of_peak,gb_per_s,percent_of_bandwidth\npeak,,%.1f,100,,\nbandwidth,,,,%.1f,100\n", m.gflops, m.gbytes);
+    return m;
+}
+
+static inline void print_case(const machine *m, const char *name, double seconds, double gflop, double gbytes)
+{
+    printf("%s,%.2f", name, 1e6 * seconds);
+    if (gflop > 0)
+        printf(",%.1f,%.0f", gflop / seconds, 100 * gflop / seconds / m->gflops);
+    else
+        printf(",,");
+    if (gbytes > 0)
+        printf(",%.2f,%.0f\n", gbytes / seconds, 100 * gbytes / seconds / m->gbytes);
+    else
+        printf(",,\n");
+    fflush(stdout);
 }
 
 #endif

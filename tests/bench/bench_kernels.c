@@ -56,21 +56,49 @@ int main(void)
     float *r = noise(1 << 20), *h = noise(1 << 20), *w = noise(1 << 20), *c = noise(1 << 20);
     top = peak();
     printf("kernel,us,gflop_per_s,percent_of_peak\npeak,,%.1f,100\n", top);
-    bench_product("temporal convolution", (product){ .m = F, .n = C, .k = K, .a = w, .a_row = K, .a_step = 1, .b = r, .b_row = C, .c = h, .c_row = C,
-                                                     .times = P, .b_next = 5 * C, .c_next = WIDTH });
+    bench_product("temporal convolution", (product){ .m = F,
+                                                     .n = C,
+                                                     .k = K,
+                                                     .a = w,
+                                                     .a_row = K,
+                                                     .a_step = 1,
+                                                     .b = r,
+                                                     .b_row = C,
+                                                     .c = h,
+                                                     .c_row = C,
+                                                     .times = P,
+                                                     .b_next = 5 * C,
+                                                     .c_next = WIDTH });
     bench_elu(h);
-    bench_product("spatial convolution", (product){ .m = P, .n = D, .k = C, .a = h, .a_row = WIDTH, .a_step = 1, .b = w, .b_row = D, .c = c,
-                                                    .c_row = D, .add = true, .times = F, .a_next = C, .b_next = C * D });
-    bench_product("gradient of the maps", (product){ .m = P, .n = WIDTH, .k = D, .a = r, .a_row = D, .a_step = 1, .b = w, .b_row = WIDTH, .c = c,
-                                                     .c_row = WIDTH, .times = 1 });
-    bench_product("spatial gradient", (product){ .m = D, .n = WIDTH, .k = P, .a = r, .a_row = 1, .a_step = D, .b = h, .b_row = WIDTH, .c = c,
-                                                 .c_row = WIDTH, .add = true, .times = 1 });
+    bench_product("spatial convolution", (product){ .m = P,
+                                                    .n = D,
+                                                    .k = C,
+                                                    .a = h,
+                                                    .a_row = WIDTH,
+                                                    .a_step = 1,
+                                                    .b = w,
+                                                    .b_row = D,
+                                                    .c = c,
+                                                    .c_row = D,
+                                                    .add = true,
+                                                    .times = F,
+                                                    .a_next = C,
+                                                    .b_next = C * D });
+    bench_product(
+        "gradient of the maps",
+        (product){ .m = P, .n = WIDTH, .k = D, .a = r, .a_row = D, .a_step = 1, .b = w, .b_row = WIDTH, .c = c, .c_row = WIDTH, .times = 1 });
+    bench_product(
+        "spatial gradient",
+        (product){
+            .m = D, .n = WIDTH, .k = P, .a = r, .a_row = 1, .a_step = D, .b = h, .b_row = WIDTH, .c = c, .c_row = WIDTH, .add = true, .times = 1 });
     dots windows = { .m = F, .n = K, .steps = P, .run = C, .x = h, .x_row = C, .x_step = WIDTH, .y = r, .y_row = C, .y_step = 5 * C, .c_row = K };
     bench_dots("filter gradient", windows, c, 0);
     windows.x = r;
     bench_dots("window products in double", windows, c, 1);
-    bench_dots("head of 128", (dots){ .m = BATCH, .n = DIM, .steps = 1, .run = FEATURES, .x = r, .x_row = FEATURES, .y = w, .y_row = FEATURES, .c_row = DIM }, c, 0);
-    bench_dots("head of one", (dots){ .m = 1, .n = DIM, .steps = 1, .run = FEATURES, .x = r, .x_row = FEATURES, .y = w, .y_row = FEATURES, .c_row = DIM }, c, 0);
+    bench_dots("head of 128",
+               (dots){ .m = BATCH, .n = DIM, .steps = 1, .run = FEATURES, .x = r, .x_row = FEATURES, .y = w, .y_row = FEATURES, .c_row = DIM }, c, 0);
+    bench_dots("head of one",
+               (dots){ .m = 1, .n = DIM, .steps = 1, .run = FEATURES, .x = r, .x_row = FEATURES, .y = w, .y_row = FEATURES, .c_row = DIM }, c, 0);
     bench_blis(r, w, c);
     free(r);
     free(h);

@@ -1,17 +1,6 @@
 /* Time of a training step and of embedding, through the public interface. One CSV line per case: what, channels, samples, dim, batch, threads, milliseconds (the best of several), and
  * GFLOP/s of the forward multiply-adds (a training step counted three times), and per cent of what that many threads can do at most. */
-#include <neurodecode.h>
-#include <stdio.h>
-
 #include "bench.h"
-
-#define OK(call)                                                      \
-    do {                                                              \
-        if ((call) != ND_OK) {                                        \
-            fprintf(stderr, "%s: %s\n", #call, nd_last_error());      \
-            exit(1);                                                  \
-        }                                                             \
-    } while (0)
 
 enum { BATCH = 128, STEPS = 8 };
 
@@ -57,8 +46,8 @@ static void run(const char *kind, size_t channels, size_t samples, size_t dim, i
     } lines[] = { { "train", best_step, 3 * work }, { "embed", best_embed, work } };
     for (int i = 0; i < 2; i++) {
         double rate = lines[i].work / lines[i].seconds;
-        printf("%s %s,%zu,%zu,%zu,%d,%d,%.2f,%.1f,%.0f\n", lines[i].name, kind, channels, samples, dim, BATCH, (int)threads, 1e3 * lines[i].seconds, rate,
-               100 * rate / (peak_rate * threads));
+        printf("%s %s,%zu,%zu,%zu,%d,%d,%.2f,%.1f,%.0f\n", lines[i].name, kind, channels, samples, dim, BATCH, (int)threads, 1e3 * lines[i].seconds,
+               rate, 100 * rate / (peak_rate * threads));
     }
     nd_trainer_free(trainer);
     nd_loss_free(loss);
@@ -73,13 +62,13 @@ int main(void)
 {
     printf("case,channels,samples,dim,batch,threads,ms,gflop_per_s,percent_of_peak\n");
     double rate = peak();
-    for (int32_t threads = 1; threads <= 2; threads++) {
-        run("nice", 63, 250, 512, threads, rate);
-        run("nice", 271, 201, 512, threads, rate);
-        run("tsconv", 63, 250, 512, threads, rate);
-        run("atms", 63, 250, 512, threads, rate);
-        run("eegconformer", 63, 250, 512, threads, rate);
-        run("lstm", 63, 250, 512, threads, rate);
-    }
+    static const struct {
+        const char *kind;
+        size_t channels, samples;
+    } cases[] = { { "nice", 63, 250 },     { "nice", 271, 201 },      { "tsconv", 63, 250 },       { "shallow", 63, 250 },
+                  { "atms", 63, 250 },     { "eegnet", 63, 250 },     { "eegconformer", 63, 250 }, { "lstm", 63, 250 },
+                  { "resnet1d", 63, 256 }, { "eegproject", 63, 250 }, { "brain-mlp", 15724, 1 } };
+    for (int32_t threads = 1; threads <= 2; threads++)
+        for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) run(cases[i].kind, cases[i].channels, cases[i].samples, 512, threads, rate);
     return 0;
 }
