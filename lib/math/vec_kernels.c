@@ -93,6 +93,13 @@ static float add_lanes(float *s)
     return s[0];
 }
 
+static double add_wide_lanes(double *s)
+{
+    for (size_t width = WIDE_LANES / 2; width > 0; width /= 2)
+        for (size_t j = 0; j < width; j++) s[j] += s[j + width];
+    return s[0];
+}
+
 static float k_dot(const float *a, const float *b, size_t n)
 {
     float s[LANES] = { 0 };
@@ -117,10 +124,8 @@ static void k_sum_dot(const float *a, const float *b, size_t n, double *sums)
         s[j] += (double)a[i];
         d[j] += (double)a[i] * (double)b[i];
     }
-    for (size_t j = 0; j < WIDE_LANES; j++) {
-        sums[0] += s[j];
-        sums[1] += d[j];
-    }
+    sums[0] += add_wide_lanes(s);
+    sums[1] += add_wide_lanes(d);
 }
 
 static float k_sum(const float *x, size_t n)
@@ -160,15 +165,6 @@ static float k_exp_sum(const float *x, float shift, float *y, size_t n)
 {
     for (size_t i = 0; i < n; i++) y[i] = exp1(x[i] - shift);
     return k_sum(y, n);
-}
-
-enum { WIDE_LANES = 16 };
-
-static double add_wide_lanes(double *s)
-{
-    for (size_t width = WIDE_LANES / 2; width > 0; width /= 2)
-        for (size_t j = 0; j < width; j++) s[j] += s[j + width];
-    return s[0];
 }
 
 static double mean_of(const float *x, size_t n)

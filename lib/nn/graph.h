@@ -160,9 +160,9 @@ void ndi_add_partials(const pass *p, size_t at, size_t n, float *into);
 /* into[c] += sum over the rows of x (rows x cols), in double. */
 void ndi_add_columns(const pass *p, const float *x, size_t rows, size_t cols, float *into);
 
-/* into (m x width) = a' b, or += with `add`, of a (rows x m) and b (rows x width). A node that plans ndi_outer_size() shared floats has a small one of many rows summed in parts of them: in panels of `into`, each
+/* into (m x width) = a' b of a (rows x m) and b (rows x width). A node that plans ndi_outer_size() shared floats has a small one of many rows summed in parts of them: in panels of `into`, each
  * would go through all of b again. */
-void ndi_outer(const pass *p, const node *n, const float *a, size_t m, const float *b, size_t width, size_t rows, bool add, float *into);
+void ndi_outer(const pass *p, const node *n, const float *a, size_t m, const float *b, size_t width, size_t rows, float *into);
 size_t ndi_outer_size(size_t m, size_t width);
 
 /* Elements of the whole batch in blocks of fixed size: fn(p, n, first, count). */

@@ -31,7 +31,7 @@ static void backward(const pass *p, const node *n)
     size_t N = inputs_of(n), D = n->a[DIM], rows = vectors_of(p, n);
     const float *dy = ndi_dy(p, n);
     float *dx = ndi_dx(p, n, 0);
-    ndi_outer(p, n, dy, D, ndi_x(p, n, 0), N, rows, false, ndi_dw(p, n, 0));
+    ndi_outer(p, n, dy, D, ndi_x(p, n, 0), N, rows, ndi_dw(p, n, 0));
     ndi_add_columns(p, dy, rows, D, ndi_dw(p, n, 1));
     if (dx) ndi_gemm_parallel(p->w->threads, false, false, rows, N, D, 1, dy, D, ndi_w(p, n, 0), N, 0, dx, N);
 }

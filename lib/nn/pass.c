@@ -219,16 +219,16 @@ static void multiply_part(void *context, size_t task, size_t worker)
              o->parts + task * o->m * o->width, o->width);
 }
 
-void ndi_outer(const pass *p, const node *n, const float *a, size_t m, const float *b, size_t width, size_t rows, bool add, float *into)
+void ndi_outer(const pass *p, const node *n, const float *a, size_t m, const float *b, size_t width, size_t rows, float *into)
 {
     size_t size = m * width;
     if (rows < MANY_ROWS || n->shared < PARTS * size || ndi_outer_size(m, width) == 0) {
-        ndi_gemm_parallel(p->w->threads, true, false, m, width, rows, 1, a, m, b, width, add, into, width);
+        ndi_gemm_parallel(p->w->threads, true, false, m, width, rows, 1, a, m, b, width, 0, into, width);
         return;
     }
     outer o = { a, b, m, width, rows, (rows + PARTS - 1) / PARTS, p->w->shared };
     ndi_pool_run(p->w->threads, PARTS, multiply_part, &o);
-    if (!add) memset(into, 0, size * sizeof *into);
+    memset(into, 0, size * sizeof *into);
     for (size_t i = 0; i < PARTS; i++) ndi_vec->axpy(1, o.parts + i * size, into, size);
 }
 
