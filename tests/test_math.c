@@ -53,7 +53,8 @@ static void elu_and_gelu_error(void **state)
     ndi_vec->elu(x, y, GRID);
     for (size_t i = 0; i < GRID; i++) elu = fmax(elu, fabs((double)y[i] - (x[i] > 0 ? (double)x[i] : expm1((double)x[i]))));
     ndi_vec->gelu(x, y, GRID);
-    for (size_t i = 0; i < GRID; i++) gelu = fmax(gelu, fabs((double)y[i] - (double)x[i] * 0.5 * erfc(-(double)x[i] / sqrt(2))) / fmax(1, fabs((double)x[i])));
+    for (size_t i = 0; i < GRID; i++)
+        gelu = fmax(gelu, fabs((double)y[i] - (double)x[i] * 0.5 * erfc(-(double)x[i] / sqrt(2))) / fmax(1, fabs((double)x[i])));
     ndi_vec->gelu_grad(x, one, y, GRID);
     for (size_t i = 0; i < GRID; i++) {
         double v = (double)x[i], expected = 0.5 * erfc(-v / sqrt(2)) + v * exp(-v * v / 2) / sqrt(2 * 3.14159265358979);
@@ -118,6 +119,20 @@ static void instruction_sets_agree(void **state)
         base[k](x, b, N);
         assert_memory_equal(a, b, N * sizeof *a);
     }
+    double s1[N] = { 0 }, s2[N] = { 0 };
+    float moments1[2], moments2[2], dw1[N] = { 0 }, dw2[N] = { 0 }, db1[N] = { 0 }, db2[N] = { 0 };
+    ndi_vec->layer_norm(x, N, x, a, 1e-5, moments1, a);
+    ndi_vec_baseline.layer_norm(x, N, x, b, 1e-5, moments2, b);
+    assert_memory_equal(moments1, moments2, sizeof moments1);
+    assert_memory_equal(a, b, N * sizeof *a);
+    ndi_vec->layer_norm_grad(x, N, a, moments1, x, dw1, db1, a);
+    ndi_vec_baseline.layer_norm_grad(x, N, b, moments2, x, dw2, db2, b);
+    assert_memory_equal(dw1, dw2, sizeof dw1);
+    assert_memory_equal(db1, db2, sizeof db1);
+    ndi_vec->add_rows(x, 9, 100, 101, s1);
+    ndi_vec_baseline.add_rows(x, 9, 100, 101, s2);
+    assert_memory_equal(s1, s2, sizeof s1);
+    assert_memory_equal(a, b, N * sizeof *a);
     float d1 = ndi_vec->dot(x, a, N), d2 = ndi_vec_baseline.dot(x, a, N);
     assert_memory_equal(&d1, &d2, sizeof d1);
     ndi_free(x);
@@ -132,7 +147,12 @@ static void masks_follow_the_generator(void **state)
 {
     (void)state;
     enum { MOST = 1000 };
-    const vec_mask m = { .seed = 0x123456789abcdefu, .index = (7ull << 48) + 0xffffff80u, .purpose = NDI_RANDOM_DROPOUT, .step = 77, .limit = 1u << 30, .keep = 4.0f / 3 };
+    const vec_mask m = { .seed = 0x123456789abcdefu,
+                         .index = (7ull << 48) + 0xffffff80u,
+                         .purpose = NDI_RANDOM_DROPOUT,
+                         .step = 77,
+                         .limit = 1u << 30,
+                         .keep = 4.0f / 3 };
     float *x = random_floats(MOST, 1), y[MOST];
     for (size_t n = 0; n <= MOST; n += n < 9 ? 1 : 331) {
         memset(y, 0xff, sizeof y);
