@@ -285,7 +285,8 @@ INLINE void turn_4x4(const float *x, size_t x_row, float *y, size_t y_row)
 {
     floats4 a = load4(x), b = load4(x + x_row), c = load4(x + 2 * x_row), d = load4(x + 3 * x_row);
     floats4 low = PICK(a, b, 0, 4, 1, 5), high = PICK(a, b, 2, 6, 3, 7), low2 = PICK(c, d, 0, 4, 1, 5), high2 = PICK(c, d, 2, 6, 3, 7);
-    const floats4 turned[] = { PICK(low, low2, 0, 1, 4, 5), PICK(low, low2, 2, 3, 6, 7), PICK(high, high2, 0, 1, 4, 5), PICK(high, high2, 2, 3, 6, 7) };
+    const floats4 turned[] = { PICK(low, low2, 0, 1, 4, 5), PICK(low, low2, 2, 3, 6, 7), PICK(high, high2, 0, 1, 4, 5),
+                               PICK(high, high2, 2, 3, 6, 7) };
     for (size_t i = 0; i < 4; i++) memcpy(y + i * y_row, &turned[i], sizeof turned[i]);
 }
 
