@@ -132,11 +132,12 @@ static void run_copied(const gemm *g, size_t i, size_t m, size_t first, size_t n
 
 bool ndi_suits_tiles(const gemm *g) { return g->m <= ROWS || g->n <= ROWS || g->k <= DEPTH || (g->tb && !g->ta); }
 
-/* Wide tasks read whole stretches of the rows of B and turn A less often, if there are enough of them for all threads. */
-static cut cut_of(const gemm *g)
+/* Wide tasks read whole stretches of the rows of B and turn A less often, where there are enough of them for all threads. No sum depends on the cut. */
+static cut cut_of(const gemm *g, bool alone)
 {
     size_t rows = g->ta ? TURNED_ROWS : ROWS;
-    return (cut){ g, rows, !g->tb && parts(g->m, rows) * parts(g->n, WIDE) >= ENOUGH_TASKS ? WIDE : STRIP };
+    bool wide = !g->tb && (alone || parts(g->m, rows) * parts(g->n, WIDE) >= ENOUGH_TASKS);
+    return (cut){ g, rows, wide ? WIDE : STRIP };
 }
 
 /* Tasks of the same columns follow each other: they find these columns of B in the cache. */
@@ -160,7 +161,7 @@ static void run_task(void *context, size_t task, size_t worker)
 
 void ndi_gemm_tiles(pool *threads, const gemm *g)
 {
-    cut c = cut_of(g);
+    cut c = cut_of(g, ndi_pool_threads(threads) == 1);
     if (threads)
         ndi_pool_run(threads, tasks(&c), run_task, &c);
     else
