@@ -6,7 +6,7 @@
 
 #include "math/tile.h"
 
-enum { FEW = 8, ROWS = 256, TURNED_ROWS = 128, DEPTH = 256, STRIP = 64, WIDE = 512, ENOUGH_TASKS = 32 };
+enum { FEW = 32, FEW_TURNED = 8, ROWS = 256, TURNED_ROWS = 128, DEPTH = 256, STRIP = 64, WIDE = 512, ENOUGH_TASKS = 32 };
 
 /* How a product is cut. */
 typedef struct cut {
@@ -25,43 +25,6 @@ static void scale(float beta, size_t m, size_t n, float *c, size_t ldc)
 {
     for (size_t i = 0; i < m && beta != 1; i++, c += ldc)
         for (size_t j = 0; j < n; j++) c[j] = beta == 0 ? 0 : c[j] * beta;
-}
-
-/* ---- a few rows ---- */
-
-static bool reads_in_place(const gemm *g) { return g->m <= FEW && g->alpha == 1 && (g->tb ? !g->ta : g->n % NDI_TILE_COLUMNS == 0); }
-
-static void dots_in_place(const gemm *g, size_t j, size_t n, float *c)
-{
-    size_t rest = g->k % NDI_TILE_RUN, run = g->k - rest;
-    dots d = { .m = g->m, .n = n, .steps = 1, .run = run, .x = g->a, .x_row = g->lda, .y = b_at(g, 0, j), .y_row = g->ldb, .c_row = g->ldc };
-    ndi_tile->dots(&d, c);
-    for (size_t i = 0; i < g->m && rest; i++)
-        for (size_t r = 0; r < n; r++)
-            for (size_t l = run; l < g->k; l++) c[i * g->ldc + r] += g->a[i * g->lda + l] * d.y[r * g->ldb + l];
-}
-
-static void run_in_place(const gemm *g, size_t j, size_t n)
-{
-    float *c = g->c + j;
-    scale(g->beta, g->m, n, c, g->ldc);
-    if (g->tb) {
-        dots_in_place(g, j, n, c);
-        return;
-    }
-    const product p = { .m = g->m,
-                        .n = n,
-                        .k = g->k,
-                        .a = g->a,
-                        .a_row = g->ta ? 1 : g->lda,
-                        .a_step = g->ta ? g->lda : 1,
-                        .b = b_at(g, 0, j),
-                        .b_row = g->ldb,
-                        .c = c,
-                        .c_row = g->ldc,
-                        .add = true,
-                        .times = 1 };
-    ndi_tile->product(&p);
 }
 
 /* ---- many rows ---- */
@@ -128,6 +91,51 @@ static void run_copied(const gemm *g, size_t i, size_t m, size_t first, size_t n
     }
 }
 
+/* ---- a few rows ---- */
+
+static bool reads_in_place(const gemm *g) { return g->alpha == 1 && (g->tb ? g->m <= FEW_TURNED && !g->ta : g->m <= FEW); }
+
+static void dots_in_place(const gemm *g, size_t j, size_t n)
+{
+    float *c = g->c + j;
+    size_t rest = g->k % NDI_TILE_RUN, run = g->k - rest;
+    dots d = { .m = g->m, .n = n, .steps = 1, .run = run, .x = g->a, .x_row = g->lda, .y = b_at(g, 0, j), .y_row = g->ldb, .c_row = g->ldc };
+    scale(g->beta, g->m, n, c, g->ldc);
+    ndi_tile->dots(&d, c);
+    for (size_t i = 0; i < g->m && rest; i++)
+        for (size_t r = 0; r < n; r++)
+            for (size_t l = run; l < g->k; l++) c[i * g->ldc + r] += g->a[i * g->lda + l] * d.y[r * g->ldb + l];
+}
+
+static void product_in_place(const gemm *g, size_t j, size_t n)
+{
+    if (g->beta != 0) scale(g->beta, g->m, n, g->c + j, g->ldc);
+    const product p = { .m = g->m,
+                        .n = n,
+                        .k = g->k,
+                        .a = g->a,
+                        .a_row = g->ta ? 1 : g->lda,
+                        .a_step = g->ta ? g->lda : 1,
+                        .b = b_at(g, 0, j),
+                        .b_row = g->ldb,
+                        .c = g->c + j,
+                        .c_row = g->ldc,
+                        .add = g->beta != 0,
+                        .times = 1 };
+    ndi_tile->product(&p);
+}
+
+static void run_in_place(const gemm *g, size_t j, size_t n)
+{
+    size_t rest = n % NDI_TILE_COLUMNS;
+    if (g->tb) {
+        dots_in_place(g, j, n);
+        return;
+    }
+    if (n > rest) product_in_place(g, j, n - rest);
+    if (rest) run_copied(g, 0, g->m, j + n - rest, rest);
+}
+
 /* ---- tasks ---- */
 
 bool ndi_suits_tiles(const gemm *g) { return g->m <= ROWS || g->n <= ROWS || g->k <= DEPTH || (g->tb && !g->ta); }
@@ -151,10 +159,10 @@ static void run_task(void *context, size_t task, size_t worker)
     const gemm *g = c->g;
     size_t i = task % tasks_down(c) * c->rows, j = task / tasks_down(c) * c->columns;
     size_t m = least(g->m - i, c->rows), n = least(g->n - j, c->columns);
-    if (reads_in_place(g))
-        run_in_place(g, j, n);
-    else if (g->k == 0)
+    if (g->k == 0)
         scale(g->beta, m, n, g->c + i * g->ldc + j, g->ldc);
+    else if (reads_in_place(g))
+        run_in_place(g, j, n);
     else
         run_copied(g, i, m, j, n);
 }
