@@ -138,11 +138,14 @@ static void running_means(const tile_kernels *kernels)
         }
 }
 
-static void transposition(const tile_kernels *kernels)
+static void copies_and_transposition(const tile_kernels *kernels)
 {
     for (size_t m = 1; m <= 37; m += 3)
-        for (size_t n = 1; n <= 21; n += 4) {
+        for (size_t n = 1; n <= 37; n += 4) {
             blocks k = make_blocks();
+            kernels->copy(k.a, n + 2, m, n, 0.5f, k.c, n + 1);
+            for (size_t i = 0; i < m * n; i++) k.expected[i / n * (n + 1) + i % n] = 0.5f * k.a[i / n * (n + 2) + i % n];
+            assert_memory_equal(k.c, k.expected, ROOM * sizeof(float));
             kernels->turn(k.a, n + 2, m, n, k.c, m + 3);
             for (size_t i = 0; i < m; i++)
                 for (size_t j = 0; j < n; j++) k.expected[j * (m + 3) + i] = k.a[i * (n + 2) + j];
@@ -200,7 +203,7 @@ static void kernels_are_their_formulas(void **state)
     dot_products(ndi_tile);
     elu_and_its_slope(ndi_tile);
     running_means(ndi_tile);
-    transposition(ndi_tile);
+    copies_and_transposition(ndi_tile);
     for (size_t n = 1; n <= 80; n += 1 + n / 9) attention_weights(ndi_tile, n, n % 2 ? 0.7f : -1.3f);
     weights_that_are_no_numbers(ndi_tile);
 }

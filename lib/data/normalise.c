@@ -1,6 +1,5 @@
 #include "data/normalise.h"
 
-#include <float.h>
 #include <math.h>
 #include <string.h>
 

@@ -33,14 +33,12 @@ static void scale(float beta, size_t m, size_t n, float *c, size_t ldc)
 static void copy_strip(const gemm *g, size_t l, size_t depth, size_t j, size_t n, float *strip)
 {
     size_t end = parts(n, NDI_TILE_COLUMNS) * NDI_TILE_COLUMNS;
-    if (g->tb) ndi_tile->turn(b_at(g, l, j), g->ldb, n, depth, strip, STRIP);
-    for (size_t r = 0; r < depth; r++) {
-        float *to = strip + r * STRIP;
-        if (!g->tb) memcpy(to, b_at(g, l + r, j), n * sizeof *to);
-        if (g->alpha != 1)
-            for (size_t c = 0; c < n; c++) to[c] *= g->alpha;
-        for (size_t c = n; c < end; c++) to[c] = 0;
-    }
+    if (g->tb)
+        ndi_tile->turn(b_at(g, l, j), g->ldb, n, depth, strip, STRIP);
+    else
+        ndi_tile->copy(b_at(g, l, j), g->ldb, depth, n, g->alpha, strip, STRIP);
+    if (g->tb && g->alpha != 1) ndi_tile->copy(strip, STRIP, depth, n, g->alpha, strip, STRIP);
+    for (size_t r = 0; r < depth && n < end; r++) memset(strip + r * STRIP + n, 0, (end - n) * sizeof *strip);
 }
 
 /* The last columns, fewer than a tile, by way of whole ones. */
@@ -71,7 +69,7 @@ static void run_copied(const gemm *g, size_t i, size_t m, size_t first, size_t n
     if (g->beta != 0) scale(g->beta, m, n, g->c + i * g->ldc + first, g->ldc);
     for (size_t l = 0; l < g->k; l += DEPTH) {
         size_t depth = least(g->k - l, DEPTH);
-        for (size_t r = 0; r < depth && g->ta; r++) memcpy(turned + r * m, a_at(g, i, l + r), m * sizeof *turned);
+        if (g->ta) ndi_tile->copy(a_at(g, i, l), g->lda, depth, m, 1, turned, m);
         for (size_t j = first; j < first + n; j += STRIP) {
             size_t columns = least(first + n - j, STRIP);
             copy_strip(g, l, depth, j, columns, strip);

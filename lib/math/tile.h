@@ -34,6 +34,7 @@ typedef struct tile_kernels {
     void (*product)(const product *p);
     void (*dots)(const dots *d, float *c);
     void (*dots_f64)(const dots *d, double *c); /* products and sums in double */
+    void (*copy)(const float *x, size_t x_row, size_t m, size_t n, float factor, float *y, size_t y_row); /* y = factor x, both m x n */
     void (*turn)(const float *x, size_t x_row, size_t m, size_t n, float *y, size_t y_row); /* y (n x m) = the transpose of x (m x n) */
     void (*elu)(float *x,
                 size_t n); /* from x log2(e) to (ELU(x) + 1) log2(e), where the exponential is cheapest; in place, n a multiple of NDI_TILE_RUN */

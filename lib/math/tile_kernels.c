@@ -264,6 +264,17 @@ INLINE void dots_tile_f64(int M, int N, const dots *d, const float *x, const flo
 static void k_dots(const dots *d, float *c) { EACH_TILE(dots_tile, c) }
 static void k_dots_f64(const dots *d, double *c) { EACH_TILE(dots_tile_f64, c) }
 
+/* ---- copies ---- */
+
+static void k_copy(const float *x, size_t x_row, size_t m, size_t n, float factor, float *y, size_t y_row)
+{
+    for (size_t i = 0; i < m; i++, x += x_row, y += y_row) {
+        size_t j = 0;
+        for (; j + W <= n; j += W) store(y + j, splat(factor) * load(x + j));
+        for (; j < n; j++) y[j] = factor * x[j];
+    }
+}
+
 /* ---- transposition ---- */
 
 typedef float floats4 __attribute__((vector_size(16)));
@@ -433,5 +444,5 @@ static void k_running_mean(const float *x, size_t C, size_t T, size_t width, flo
     for (size_t t = 0; t < rows && end > C; t++) memset(r + t * r_row + C, 0, (end - C) * sizeof *r);
 }
 
-const tile_kernels PASTE(ndi_tile_, ND_ISA) = { k_product, k_dots,         k_dots_f64,     k_turn,         k_elu,         k_elu_grad,
-                                                k_softmax, k_softmax_grad, k_softmax_mark, k_softmax_kept, k_running_mean };
+const tile_kernels PASTE(ndi_tile_, ND_ISA) = { k_product,  k_dots,    k_dots_f64,     k_copy,         k_turn,         k_elu,
+                                                k_elu_grad, k_softmax, k_softmax_grad, k_softmax_mark, k_softmax_kept, k_running_mean };
