@@ -65,7 +65,9 @@ class Pair:
             projector = nd.Encoder("linear", n_channels=case.image_dim, n_samples=1, embed_dim=DIM, n_threads=threads)
             self.projector = with_weights(torch.nn.Linear(case.image_dim, DIM), projector)
         self.parameters = [*self.model.parameters(), *self.projector.parameters()]
-        self.trainer = nd.Trainer(self.encoder, nd.Loss(), nd.Dataset(self.x), nd.Bank(self.z), batch_size=case.batch, validation_fraction=0, epochs=10000,
+        batches = 4 if dropout else 1  # an epoch ends with a copy of the weights: not after each step that is timed
+        data = nd.Dataset(np.tile(self.x, (batches, 1, 1))), nd.Bank(np.tile(self.z, (batches, 1)))
+        self.trainer = nd.Trainer(self.encoder, nd.Loss(), *data, batch_size=case.batch, validation_fraction=0, epochs=10000,
                                   schedule="constant", learning_rate=2e-4, n_threads=threads, projector=projector)
         self.optimiser = torch.optim.AdamW(self.parameters, 2e-4, weight_decay=0.1)
         self.gallery = rng.standard_normal((GALLERY, DIM), np.float32)
