@@ -6,7 +6,9 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "base/mem.h"
 #include "math/tile.h"
+#include "math/vec.h"
 #include "neurodecode.h"
 
 #define OK(call) \
@@ -75,28 +77,28 @@ static inline double peak(void)
     return found;
 }
 
-typedef struct triad {
-    float *a, *b, *c;
+typedef struct update {
+    float *x, *y;
     size_t n;
-} triad;
+} update;
 
-static inline void run_triad(void *context)
+static inline void run_update(void *context)
 {
-    const triad *t = context;
-    for (size_t i = 0; i < t->n; i++) t->a[i] = t->b[i] + 3 * t->c[i];
+    const update *u = context;
+    ndi_vec->axpy(3, u->x, u->y, u->n);
 }
 
-/* What one thread can move between itself and memory at most, in GB/s: a = b + 3 c of vectors far larger than the caches, whose 3 x 4 bytes count. */
+/* What one thread can move between itself and memory at most, in GB/s: y += 3 x of vectors far larger than the caches, in which no line is fetched that does not count. */
 static inline double bandwidth(void)
 {
-    triad t = { .n = (size_t)16 << 20 };
-    t.a = noise(t.n);
-    t.b = noise(t.n);
-    t.c = noise(t.n);
-    double found = 12e-9 * (double)t.n / least_time(run_triad, &t, 0.2);
-    free(t.a);
-    free(t.b);
-    free(t.c);
+    update u = { .n = (size_t)32 << 20 };
+    u.x = ndi_alloc(u.n, sizeof *u.x);
+    u.y = ndi_alloc(u.n, sizeof *u.y);
+    if (!u.x || !u.y) exit(1);
+    for (size_t i = 0; i < u.n; i++) u.x[i] = u.y[i] = 1;
+    double found = 12e-9 * (double)u.n / least_time(run_update, &u, 0.2);
+    ndi_free(u.x);
+    ndi_free(u.y);
     return found;
 }
 
