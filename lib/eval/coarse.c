@@ -57,7 +57,7 @@ typedef struct packing {
 static void put_column(const coarse *c, const int8_t *code, uint8_t *column)
 {
     for (size_t i = 0; i < c->dim; i++)
-        column[i / NDI_CODES_GROUP * (NDI_CODES_COLUMNS * NDI_CODES_GROUP) + i % NDI_CODES_GROUP] = (uint8_t)(code[i] + OFFSET);
+        column[i / NDI_CODES_GROUP * ((size_t)NDI_CODES_COLUMNS * NDI_CODES_GROUP) + i % NDI_CODES_GROUP] = (uint8_t)(code[i] + OFFSET);
 }
 
 static void pack_panel(void *context, size_t panel, size_t worker)

@@ -86,16 +86,21 @@ static trans_t transposed(bool t) { return t ? BLIS_TRANSPOSE : BLIS_NO_TRANSPOS
     rntm_t r = one_thread(); \
     call(transposed(ta), transposed(tb), (dim_t)m, (dim_t)n, (dim_t)k, &alpha, a, (inc_t)lda, 1, b, (inc_t)ldb, 1, &beta, c, (inc_t)ldc, 1, NULL, &r)
 
-void ndi_gemm(bool ta, bool tb, size_t m, size_t n, size_t k, float alpha, const float *ca, size_t lda, const float *cb, size_t ldb, float beta,
-              float *c, size_t ldc)
+static void blis_f32(bool ta, bool tb, size_t m, size_t n, size_t k, float alpha, const float *ca, size_t lda, const float *cb, size_t ldb,
+                     float beta, float *c, size_t ldc)
 {
-    gemm g = { ta, tb, m, n, k, lda, ldb, ldc, alpha, beta, ca, cb, c };
-    if (ndi_suits_tiles(&g)) {
-        ndi_gemm_tiles(NULL, &g);
-        return;
-    }
     float *a = (float *)(uintptr_t)ca, *b = (float *)(uintptr_t)cb; /* BLIS reads them only */
     GEMM_BODY(bli_sgemm_ex);
+}
+
+void ndi_gemm(bool ta, bool tb, size_t m, size_t n, size_t k, float alpha, const float *a, size_t lda, const float *b, size_t ldb, float beta,
+              float *c, size_t ldc)
+{
+    gemm g = { ta, tb, m, n, k, lda, ldb, ldc, alpha, beta, a, b, c };
+    if (ndi_suits_tiles(&g))
+        ndi_gemm_tiles(NULL, &g);
+    else
+        blis_f32(ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
 }
 
 void ndi_gemm_f64(bool ta, bool tb, size_t m, size_t n, size_t k, double alpha, const double *ca, size_t lda, const double *cb, size_t ldb,
@@ -134,7 +139,7 @@ static void run_panel(void *context, size_t task, size_t worker)
     if (p->is_f64)
         ndi_gemm_f64(p->ta, p->tb, m, n, p->k, p->alpha, (const double *)a, p->lda, (const double *)b, p->ldb, p->beta, (double *)c, p->ldc);
     else
-        ndi_gemm(p->ta, p->tb, m, n, p->k, (float)p->alpha, (const float *)a, p->lda, (const float *)b, p->ldb, (float)p->beta, (float *)c, p->ldc);
+        blis_f32(p->ta, p->tb, m, n, p->k, (float)p->alpha, (const float *)a, p->lda, (const float *)b, p->ldb, (float)p->beta, (float *)c, p->ldc);
 }
 
 static void run_panels(pool *threads, panels p)
@@ -146,6 +151,9 @@ static void run_panels(pool *threads, panels p)
     ndi_pool_run(threads, (side + p.step - 1) / p.step, run_panel, &p);
 }
 
+#define PANELS(f64) \
+    ((panels){ ta, tb, false, f64, m, n, k, lda, ldb, ldc, 0, (double)alpha, (double)beta, (const char *)a, (const char *)b, (char *)c })
+
 void ndi_gemm_parallel(pool *threads, bool ta, bool tb, size_t m, size_t n, size_t k, float alpha, const float *a, size_t lda, const float *b,
                        size_t ldb, float beta, float *c, size_t ldc)
 {
@@ -153,36 +161,11 @@ void ndi_gemm_parallel(pool *threads, bool ta, bool tb, size_t m, size_t n, size
     if (ndi_suits_tiles(&g))
         ndi_gemm_tiles(threads, &g);
     else
-        run_panels(threads, (panels){ .ta = ta,
-                                      .tb = tb,
-                                      .m = m,
-                                      .n = n,
-                                      .k = k,
-                                      .lda = lda,
-                                      .ldb = ldb,
-                                      .ldc = ldc,
-                                      .alpha = (double)alpha,
-                                      .beta = (double)beta,
-                                      .a = (const char *)a,
-                                      .b = (const char *)b,
-                                      .c = (char *)c });
+        run_panels(threads, PANELS(false));
 }
 
 void ndi_gemm_parallel_f64(pool *threads, bool ta, bool tb, size_t m, size_t n, size_t k, double alpha, const double *a, size_t lda, const double *b,
                            size_t ldb, double beta, double *c, size_t ldc)
 {
-    run_panels(threads, (panels){ .ta = ta,
-                                  .tb = tb,
-                                  .is_f64 = true,
-                                  .m = m,
-                                  .n = n,
-                                  .k = k,
-                                  .lda = lda,
-                                  .ldb = ldb,
-                                  .ldc = ldc,
-                                  .alpha = alpha,
-                                  .beta = beta,
-                                  .a = (const char *)a,
-                                  .b = (const char *)b,
-                                  .c = (char *)c });
+    run_panels(threads, PANELS(true));
 }

@@ -82,15 +82,20 @@ norm_line ndi_norm_line(const pass *p, const node *n, size_t m)
     return (norm_line){ scale, ndi_w(p, n, BIAS)[m] - scale * mean[m] };
 }
 
+float *ndi_norm_map(const pass *p, const node *n, size_t i)
+{
+    size_t L = n->x.rows * n->x.samples;
+    norm_line l = ndi_norm_line(p, n, i % n->x.maps);
+    float *y = ndi_y(p, n) + i * L;
+    ndi_vec->scale_shift(l.scale, l.shift, ndi_x(p, n, 0) + i * L, y, L);
+    return y;
+}
+
 static void forward_chunk(const pass *p, const node *n, size_t first, size_t count, size_t chunk, size_t worker)
 {
     (void)chunk;
     (void)worker;
-    size_t M = n->x.maps, L = n->x.rows * n->x.samples;
-    for (size_t i = first * M; i < (first + count) * M; i++) {
-        norm_line l = ndi_norm_line(p, n, i % M);
-        ndi_vec->scale_shift(l.scale, l.shift, ndi_x(p, n, 0) + i * L, ndi_y(p, n) + i * L, L);
-    }
+    for (size_t i = first * n->x.maps; i < (first + count) * n->x.maps; i++) ndi_norm_map(p, n, i);
 }
 
 static void forward(const pass *p, const node *n)

@@ -10,9 +10,7 @@ static void forward_chunk(const pass *p, const node *n, size_t first, size_t cou
     (void)worker;
     size_t M = n->x.maps, L = n->x.rows * n->x.samples;
     for (size_t i = first * M; i < (first + count) * M; i++) {
-        norm_line l = ndi_norm_line(p, n, i % M);
-        float *y = ndi_y(p, n) + i * L;
-        ndi_vec->scale_shift(l.scale, l.shift, ndi_x(p, n, 0) + i * L, y, L);
+        float *y = ndi_norm_map(p, n, i);
         for (size_t k = 0; k < L; k++) y[k] = y[k] > 0 ? y[k] : 0;
         if (drops(p, n)) ndi_mask(p, n, i * L, L, y, y);
     }

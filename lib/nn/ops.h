@@ -82,6 +82,7 @@ typedef struct norm_line {
 } norm_line;
 void ndi_norm_statistics(const pass *p, const node *n);
 norm_line ndi_norm_line(const pass *p, const node *n, size_t m);
+float *ndi_norm_map(const pass *p, const node *n, size_t i); /* map i of the batch, trial after trial, from x to y, which is returned */
 double *ndi_norm_sums(const pass *p, const node *n, size_t chunk); /* two zeros for each map */
 void ndi_norm_grads(const pass *p, const node *n);
 void ndi_norm_input_grad(const pass *p, const node *n, const float *g);
