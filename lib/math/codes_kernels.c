@@ -4,13 +4,7 @@
 #include <string.h>
 
 #include "math/codes.h"
-
-#define INLINE static inline __attribute__((always_inline))
-#if defined(__clang__)
-#define UNROLL _Pragma("clang loop unroll(full)")
-#else
-#define UNROLL _Pragma("GCC unroll 16")
-#endif
+#include "math/unroll.h"
 
 enum { W = 16, VECTORS = NDI_CODES_COLUMNS / W, ROWS = 6 };
 

@@ -4,6 +4,8 @@
 
 #include <stdint.h>
 #include <string.h>
+
+#include "math/unroll.h"
 #if defined(__x86_64__)
 #include <immintrin.h>
 #elif defined(__aarch64__)
@@ -12,12 +14,6 @@
 
 #define PASTE_(a, b) a##b
 #define PASTE(a, b) PASTE_(a, b)
-#define INLINE static inline __attribute__((always_inline))
-#if defined(__clang__)
-#define UNROLL _Pragma("clang loop unroll(full)")
-#else
-#define UNROLL _Pragma("GCC unroll 16")
-#endif
 
 #if defined(__AVX512F__)
 enum { W = 16, WIDEST = 4, DOTS_M = 5, DOTS_N = 5 };

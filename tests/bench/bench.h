@@ -19,6 +19,13 @@
         } \
     } while (0)
 
+/* A name for mkstemp() or mkdtemp(). */
+static inline void temporary(char *path, size_t room)
+{
+    const char *place = getenv("TMPDIR");
+    snprintf(path, room, "%s/nd-bench-XXXXXX", place ? place : P_tmpdir);
+}
+
 static inline double now(void)
 {
     struct timespec t;

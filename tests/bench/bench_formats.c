@@ -8,7 +8,7 @@
 
 enum { ROWS = 4096, COLUMNS = 4096, CHANNELS = 64, SAMPLES = 100000, PATH = 200 };
 
-static char folder[] = "/tmp/nd-bench-XXXXXX";
+static char folder[PATH / 2];
 
 typedef struct file_case {
     char path[PATH];
@@ -98,6 +98,7 @@ static void bench_recording(const machine *m, file_case *f, const char *ending, 
 
 int main(void)
 {
+    temporary(folder, sizeof folder);
     if (!mkdtemp(folder)) return 1;
     const machine m = begin_table();
     file_case f = { .values = noise((size_t)ROWS * COLUMNS), .samples = malloc((size_t)CHANNELS * SAMPLES * sizeof(double)) };

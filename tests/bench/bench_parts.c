@@ -135,7 +135,7 @@ static void load(void *context)
 
 static void bench_trial(const machine *m)
 {
-    char path[] = "/tmp/nd-bench-XXXXXX";
+    char path[200];
     float *gallery = noise(IMAGES * DIM);
     nd_encoder_options eo;
     nd_retrieval_options ro;
@@ -149,6 +149,7 @@ static void bench_trial(const machine *m)
     OK(nd_encoder_create(&t.encoder, "nice", &eo));
     OK(nd_retrieval_create(&t.r, gallery, IMAGES, DIM, NULL, &ro));
     print_case(m, "NICE: one trial among 200 images", least_time(decode, &t, 1), 0, 0);
+    temporary(path, sizeof path);
     close(mkstemp(path));
     OK(nd_encoder_save(t.encoder, path));
     print_case(m, "NICE: loading a model", least_time(load, &t, 1), 0, 0);
