@@ -235,8 +235,15 @@ static void check_training_steps(golden *g)
     for (size_t k = 0; k < steps; k++) {
         double loss = step(g), norm = sqrt(ndi_squares(NULL, g->grads, net->n_params, blocks)), clip = config(g, "clip_norm");
         assert_true(fabs(loss - (double)losses[k]) < 1e-4 * fabs((double)losses[k]) + 1e-5);
-        rule r = { .kind = adamw, .learning_rate = config(g, "lr"), .weight_decay = config(g, "weight_decay"), .beta1 = 0.9, .beta2 = 0.999, .epsilon = 1e-8, .step = k + 1 };
-        ndi_optimise(NULL, &r, (float)(norm > clip ? clip / (norm + 1e-6) : 1), g->grads, g->e->params, (float *[]){ g->m, g->v }, net->n_params);
+        rule r = { .kind = adamw,
+                   .learning_rate = config(g, "lr"),
+                   .weight_decay = config(g, "weight_decay"),
+                   .beta1 = 0.9,
+                   .beta2 = 0.999,
+                   .epsilon = 1e-8,
+                   .step = k + 1 };
+        update u = ndi_update(&r, (float)(norm > clip ? clip / (norm + 1e-6) : 1), g->e->params, (float *[]){ g->m, g->v });
+        ndi_optimise(NULL, &u, g->grads, net->n_params);
         memcpy(g->e->state, g->new_state, net->n_state * sizeof(float));
         ndi_encoder_changed(g->e);
     }
@@ -298,15 +305,33 @@ static void parameter_counts(void **state)
         const char *kind;
         size_t channels, samples, dim, n;
     } known[] = {
-        { "nice", 63, 250, 384, 953472 },          { "nice", 63, 250, 512, 1367808 },         { "nice", 63, 250, 768, 2393088 },
-        { "nice", 63, 250, 1024, 3680512 },        { "nice", 63, 250, 1792, 9115648 },        { "nice", 63, 250, 2048, 11451648 },
-        { "nice", 271, 201, 512, 1495808 },        { "nice", 271, 201, 768, 2418688 },        { "eegnet", 63, 250, 512, 60024 },
-        { "eegnet", 63, 250, 768, 88952 },         { "eegnet", 63, 250, 1792, 204664 },       { "resnet1d", 63, 256, 512, 9597024 },
-        { "resnet1d", 63, 256, 768, 10908000 },    { "brain-mlp", 15724, 1, 512, 133936128 }, { "brain-mlp", 14278, 1, 512, 128013312 },
-        { "brain-mlp", 13039, 1, 512, 122938368 }, { "brain-mlp", 12682, 1, 512, 121476096 }, { "brain-mlp", 15724, 1, 768, 135312896 },
-        { "brain-mlp", 14278, 1, 768, 129390080 }, { "brain-mlp", 13039, 1, 768, 124315136 }, { "brain-mlp", 12682, 1, 768, 122852864 },
-        { "atms", 63, 250, 512, 1813808 },         { "atms", 63, 250, 768, 2839088 },         { "atms", 63, 250, 1792, 9561648 },
-        { "eegconformer", 63, 250, 512, 1160072 }, { "eegconformer", 63, 250, 768, 1422472 }, { "eegconformer", 63, 250, 1792, 2472072 },
+        { "nice", 63, 250, 384, 953472 },
+        { "nice", 63, 250, 512, 1367808 },
+        { "nice", 63, 250, 768, 2393088 },
+        { "nice", 63, 250, 1024, 3680512 },
+        { "nice", 63, 250, 1792, 9115648 },
+        { "nice", 63, 250, 2048, 11451648 },
+        { "nice", 271, 201, 512, 1495808 },
+        { "nice", 271, 201, 768, 2418688 },
+        { "eegnet", 63, 250, 512, 60024 },
+        { "eegnet", 63, 250, 768, 88952 },
+        { "eegnet", 63, 250, 1792, 204664 },
+        { "resnet1d", 63, 256, 512, 9597024 },
+        { "resnet1d", 63, 256, 768, 10908000 },
+        { "brain-mlp", 15724, 1, 512, 133936128 },
+        { "brain-mlp", 14278, 1, 512, 128013312 },
+        { "brain-mlp", 13039, 1, 512, 122938368 },
+        { "brain-mlp", 12682, 1, 512, 121476096 },
+        { "brain-mlp", 15724, 1, 768, 135312896 },
+        { "brain-mlp", 14278, 1, 768, 129390080 },
+        { "brain-mlp", 13039, 1, 768, 124315136 },
+        { "brain-mlp", 12682, 1, 768, 122852864 },
+        { "atms", 63, 250, 512, 1813808 },
+        { "atms", 63, 250, 768, 2839088 },
+        { "atms", 63, 250, 1792, 9561648 },
+        { "eegconformer", 63, 250, 512, 1160072 },
+        { "eegconformer", 63, 250, 768, 1422472 },
+        { "eegconformer", 63, 250, 1792, 2472072 },
         { "lstm", 63, 250, 512, 98816 + 16512 + 129 * 512 }, /* recurrent layer, linear layer, final layer */
     };
     for (size_t i = 0; i < COUNT(known); i++) {
@@ -371,7 +396,8 @@ static void check_moments(const nd_encoder *e, const tensor *t, double mean, dou
         sum += ((double)w[i] - mean) / sd / n;
         square += ((double)w[i] - mean) * ((double)w[i] - mean) / (sd * sd) / n;
     }
-    if (!(fabs(sum) < 6 / sqrt(n) && fabs(square - 1) < 6 * spread / sqrt(n))) fail_msg("%s: %s: mean %g, square %g in units of %g", e->s.kind->name, t->name, sum, square, sd);
+    if (!(fabs(sum) < 6 / sqrt(n) && fabs(square - 1) < 6 * spread / sqrt(n)))
+        fail_msg("%s: %s: mean %g, square %g in units of %g", e->s.kind->name, t->name, sum, square, sd);
 }
 
 static void check_uniform(const nd_encoder *e, const tensor *t, double bound)
@@ -379,7 +405,8 @@ static void check_uniform(const nd_encoder *e, const tensor *t, double bound)
     const float *w = ndi_encoder_values(e, t);
     double most = 0;
     for (size_t i = 0; i < t->n; i++) most = fmax(most, fabs((double)w[i]));
-    if (!(most <= bound * 1.000001 && most > bound * (1 - 20 / (double)t->n))) fail_msg("%s: %s: reaches to %g, expected %g", e->s.kind->name, t->name, most, bound);
+    if (!(most <= bound * 1.000001 && most > bound * (1 - 20 / (double)t->n)))
+        fail_msg("%s: %s: reaches to %g, expected %g", e->s.kind->name, t->name, most, bound);
     check_moments(e, t, 0, bound / sqrt(3), sqrt(0.8));
 }
 

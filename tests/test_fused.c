@@ -65,6 +65,22 @@ static void products(const tile_kernels *kernels)
             }
 }
 
+/* The same numbers as without, whether the tiles are whole or not. */
+static void products_ahead(const tile_kernels *kernels)
+{
+    for (size_t m = 5; m <= 24; m++)
+        for (size_t n = NDI_TILE_COLUMNS; n <= 64; n += NDI_TILE_COLUMNS) {
+            blocks k = make_blocks();
+            product p = { .m = m, .n = n, .k = 9, .a = k.a, .b = k.b, .c = k.c, .a_row = 1, .a_step = 24, .b_row = 64, .c_row = n + 3, .times = 1 };
+            const char *lines[16];
+            for (size_t i = 0; i < COUNT(lines); i++) lines[i] = (const char *)(k.a + 100 * i);
+            kernels->product_ahead(&p, lines, COUNT(lines));
+            naive_product(&p, k.expected);
+            assert_true(nd_test_relative_error(k.c, k.expected, ROOM) < 1e-6);
+            free_blocks(&k);
+        }
+}
+
 static void dot_products(const tile_kernels *kernels)
 {
     for (size_t m = 1; m <= 11; m++)
@@ -200,6 +216,7 @@ static void kernels_are_their_formulas(void **state)
 {
     (void)state;
     products(ndi_tile);
+    products_ahead(ndi_tile);
     dot_products(ndi_tile);
     elu_and_its_slope(ndi_tile);
     running_means(ndi_tile);

@@ -58,7 +58,8 @@ static void optimisers_do_as_pytorch(void **state)
         for (uint64_t step = 1; step <= STEPS; step++) {
             rule r = rule_of(&pytorch[k], step);
             for (size_t i = 0; i < N; i++) g[i] = (float)gradient(step, i % 3);
-            ndi_optimise(NULL, &r, 0.5f, g, p, (float *[]){ m, r.kind->moments[1] ? v : NULL }, N);
+            update u = ndi_update(&r, 0.5f, p, (float *[]){ m, r.kind->moments[1] ? v : NULL });
+            ndi_optimise(NULL, &u, g, N);
         }
         for (size_t i = 0; i < 3; i++) assert_true(fabs((double)p[i] - pytorch[k].p[i]) < 5e-7);
         for (size_t i = 3; i < N; i++) assert_true(p[i] == p[i % 3]);
@@ -82,7 +83,8 @@ static void numbers_do_as_parameters(void **state)
             r.weight_decay = 0;
             double g = gradient(step, 1);
             float single = (float)g;
-            ndi_optimise(NULL, &r, 1, &single, &p, (float *[]){ &m, &v }, 1);
+            update u = ndi_update(&r, 1, &p, (float *[]){ &m, &v });
+            ndi_optimise(NULL, &u, &single, 1);
             r.kind->number(&r, g, &x, moments);
         }
         assert_true(fabs((double)p - x) < 1e-6 && fabs(x - 0.7) > 1e-4);

@@ -1,4 +1,4 @@
-/* Matrix products on BLIS, and the choice of its kernels.
+/* Matrix products: in double on BLIS, with the choice of its kernels, in single precision on the tiles of gemm_tiles.c.
  *
  * BLIS takes its kernels once, at its first use. Releases before a CPU existed know it not and fall back to plain C, five times slower. So at load, before that first use, an AMD or ARM
  * CPU that such a release may not know is given the fastest configuration it can run, through the variable BLIS itself reads; the variable is taken away again, and one set by the user is
@@ -81,91 +81,54 @@ static rntm_t one_thread(void)
 
 static trans_t transposed(bool t) { return t ? BLIS_TRANSPOSE : BLIS_NO_TRANSPOSE; }
 
-#define GEMM_BODY(call) \
-    if (m == 0 || n == 0) return; \
-    rntm_t r = one_thread(); \
-    call(transposed(ta), transposed(tb), (dim_t)m, (dim_t)n, (dim_t)k, &alpha, a, (inc_t)lda, 1, b, (inc_t)ldb, 1, &beta, c, (inc_t)ldc, 1, NULL, &r)
-
-static void blis_f32(bool ta, bool tb, size_t m, size_t n, size_t k, float alpha, const float *ca, size_t lda, const float *cb, size_t ldb,
-                     float beta, float *c, size_t ldc)
-{
-    float *a = (float *)(uintptr_t)ca, *b = (float *)(uintptr_t)cb; /* BLIS reads them only */
-    GEMM_BODY(bli_sgemm_ex);
-}
-
-void ndi_gemm(bool ta, bool tb, size_t m, size_t n, size_t k, float alpha, const float *a, size_t lda, const float *b, size_t ldb, float beta,
-              float *c, size_t ldc)
-{
-    gemm g = { ta, tb, m, n, k, lda, ldb, ldc, alpha, beta, a, b, c };
-    if (ndi_suits_tiles(&g))
-        ndi_gemm_tiles(NULL, &g);
-    else
-        blis_f32(ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
-}
-
 void ndi_gemm_f64(bool ta, bool tb, size_t m, size_t n, size_t k, double alpha, const double *ca, size_t lda, const double *cb, size_t ldb,
                   double beta, double *c, size_t ldc)
 {
-    double *a = (double *)(uintptr_t)ca, *b = (double *)(uintptr_t)cb;
-    GEMM_BODY(bli_dgemm_ex);
+    if (m == 0 || n == 0) return;
+    double *a = (double *)(uintptr_t)ca, *b = (double *)(uintptr_t)cb; /* BLIS reads them only */
+    rntm_t r = one_thread();
+    bli_dgemm_ex(transposed(ta), transposed(tb), (dim_t)m, (dim_t)n, (dim_t)k, &alpha, a, (inc_t)lda, 1, b, (inc_t)ldb, 1, &beta, c, (inc_t)ldc, 1,
+                 NULL, &r);
 }
 
 /* C cut along its longer side into at most 16 panels of a multiple of 48, a common multiple of the heights and widths of BLIS's micro-tiles. */
 typedef struct panels {
-    bool ta, tb, by_row, is_f64;
+    bool ta, tb, by_row;
     size_t m, n, k, lda, ldb, ldc, step;
     double alpha, beta;
-    const char *a, *b;
-    char *c;
+    const double *a, *b;
+    double *c;
 } panels;
 
 static void run_panel(void *context, size_t task, size_t worker)
 {
     (void)worker;
     const panels *p = context;
-    size_t element = p->is_f64 ? sizeof(double) : sizeof(float), first = task * p->step;
-    size_t m = p->m, n = p->n;
-    const char *a = p->a, *b = p->b;
-    char *c = p->c;
-    if (p->by_row) {
-        m = m - first < p->step ? m - first : p->step;
-        a += element * first * (p->ta ? 1 : p->lda);
-        c += element * first * p->ldc;
-    } else {
-        n = n - first < p->step ? n - first : p->step;
-        b += element * first * (p->tb ? p->ldb : 1);
-        c += element * first;
-    }
-    if (p->is_f64)
-        ndi_gemm_f64(p->ta, p->tb, m, n, p->k, p->alpha, (const double *)a, p->lda, (const double *)b, p->ldb, p->beta, (double *)c, p->ldc);
+    size_t first = task * p->step, side = p->by_row ? p->m : p->n, size = side - first < p->step ? side - first : p->step;
+    if (p->by_row)
+        ndi_gemm_f64(p->ta, p->tb, size, p->n, p->k, p->alpha, p->a + first * (p->ta ? 1 : p->lda), p->lda, p->b, p->ldb, p->beta,
+                     p->c + first * p->ldc, p->ldc);
     else
-        blis_f32(p->ta, p->tb, m, n, p->k, (float)p->alpha, (const float *)a, p->lda, (const float *)b, p->ldb, (float)p->beta, (float *)c, p->ldc);
-}
-
-static void run_panels(pool *threads, panels p)
-{
-    size_t side = p.m >= p.n ? p.m : p.n;
-    if (side == 0) return;
-    p.by_row = p.m >= p.n;
-    p.step = ((side + 15) / 16 + 47) / 48 * 48;
-    ndi_pool_run(threads, (side + p.step - 1) / p.step, run_panel, &p);
-}
-
-#define PANELS(f64) \
-    ((panels){ ta, tb, false, f64, m, n, k, lda, ldb, ldc, 0, (double)alpha, (double)beta, (const char *)a, (const char *)b, (char *)c })
-
-void ndi_gemm_parallel(pool *threads, bool ta, bool tb, size_t m, size_t n, size_t k, float alpha, const float *a, size_t lda, const float *b,
-                       size_t ldb, float beta, float *c, size_t ldc)
-{
-    gemm g = { ta, tb, m, n, k, lda, ldb, ldc, alpha, beta, a, b, c };
-    if (ndi_suits_tiles(&g))
-        ndi_gemm_tiles(threads, &g);
-    else
-        run_panels(threads, PANELS(false));
+        ndi_gemm_f64(p->ta, p->tb, p->m, size, p->k, p->alpha, p->a, p->lda, p->b + first * (p->tb ? p->ldb : 1), p->ldb, p->beta, p->c + first,
+                     p->ldc);
 }
 
 void ndi_gemm_parallel_f64(pool *threads, bool ta, bool tb, size_t m, size_t n, size_t k, double alpha, const double *a, size_t lda, const double *b,
                            size_t ldb, double beta, double *c, size_t ldc)
 {
-    run_panels(threads, PANELS(true));
+    size_t side = m >= n ? m : n;
+    panels p = { ta, tb, m >= n, m, n, k, lda, ldb, ldc, ((side + 15) / 16 + 47) / 48 * 48, alpha, beta, a, b, c };
+    if (side > 0) ndi_pool_run(threads, (side + p.step - 1) / p.step, run_panel, &p);
+}
+
+void ndi_gemm(bool ta, bool tb, size_t m, size_t n, size_t k, float alpha, const float *a, size_t lda, const float *b, size_t ldb, float beta,
+              float *c, size_t ldc)
+{
+    ndi_gemm_tiles(NULL, &(gemm){ ta, tb, m, n, k, lda, ldb, ldc, alpha, beta, a, b, c });
+}
+
+void ndi_gemm_parallel(pool *threads, bool ta, bool tb, size_t m, size_t n, size_t k, float alpha, const float *a, size_t lda, const float *b,
+                       size_t ldb, float beta, float *c, size_t ldc)
+{
+    ndi_gemm_tiles(threads, &(gemm){ ta, tb, m, n, k, lda, ldb, ldc, alpha, beta, a, b, c });
 }

@@ -6,7 +6,7 @@
 
 #include "math/tile.h"
 
-enum { FEW = 32, FEW_TURNED = 8, ROWS = 256, TURNED_ROWS = 128, DEPTH = 256, STRIP = 64, WIDE = 512, ENOUGH_TASKS = 32 };
+enum { FEW = 32, FEW_TURNED = 8, ROWS = 256, TURNED_ROWS = 256, DEPTH = 256, STRIP = 64, WIDE = 512, ENOUGH_TASKS = 32 };
 
 /* How a product is cut. */
 typedef struct cut {
@@ -136,8 +136,6 @@ static void run_in_place(const gemm *g, size_t j, size_t n)
 
 /* ---- tasks ---- */
 
-bool ndi_suits_tiles(const gemm *g) { return g->m <= ROWS || g->n <= ROWS || g->k <= DEPTH || (g->tb && !g->ta); }
-
 /* Wide tasks read whole stretches of the rows of B and turn A less often, where there are enough of them for all threads. No sum depends on the cut. */
 static cut cut_of(const gemm *g, bool alone)
 {
@@ -172,4 +170,84 @@ void ndi_gemm_tiles(pool *threads, const gemm *g)
         ndi_pool_run(threads, tasks(&c), run_task, &c);
     else
         for (size_t task = 0; task < tasks(&c); task++) run_task(&c, task, 0);
+}
+
+/* ---- products that are not stored ---- */
+
+enum {
+    PANEL = 256,
+    HANDED_ROWS = 24,
+    ROWS_OF_PANEL = 512,
+    LINE = 16 /* floats in a cache line */,
+    MOST_LINES = HANDED_ROWS * NDI_ALONG * PANEL / LINE
+};
+
+typedef struct handing {
+    size_t m, n, k;
+    const float *a, *b;
+    const product_taker *taker;
+} handing;
+
+/* A block of C: some of its rows, as many columns as a panel has. */
+typedef struct handed {
+    size_t row, rows, column, columns;
+    float turned[NDI_SHORT * HANDED_ROWS], c[HANDED_ROWS * PANEL]; /* of A; the block */
+    const char *lines[MOST_LINES];                                 /* that taking it will touch */
+    size_t n_lines;
+} handed;
+
+static void find_lines(const handing *h, handed *b)
+{
+    b->n_lines = 0;
+    for (size_t r = 0; r < b->rows; r++)
+        for (size_t k = 0; k < NDI_ALONG && h->taker->along[k]; k++)
+            for (size_t j = 0; j < b->columns; j += LINE)
+                b->lines[b->n_lines++] = (const char *)(h->taker->along[k] + (b->row + r) * h->n + b->column + j);
+}
+
+/* The panel: strips of B one after the other. */
+static void multiply_panel(const handing *h, handed *b, const float *panel)
+{
+    size_t strips = parts(b->columns, STRIP);
+    ndi_tile->copy(h->a + b->row, h->m, h->k, b->rows, 1, b->turned, HANDED_ROWS);
+    for (size_t s = 0; s < strips; s++) {
+        size_t from = s * b->n_lines / strips, to = (s + 1) * b->n_lines / strips;
+        const product p = { .m = b->rows,
+                            .n = parts(least(b->columns - s * STRIP, STRIP), NDI_TILE_COLUMNS) * NDI_TILE_COLUMNS,
+                            .k = h->k,
+                            .a = b->turned,
+                            .a_row = 1,
+                            .a_step = HANDED_ROWS,
+                            .b = panel + s * STRIP * h->k,
+                            .b_row = STRIP,
+                            .c = b->c + s * STRIP,
+                            .c_row = PANEL,
+                            .times = 1 };
+        ndi_tile->product_ahead(&p, b->lines + from, to - from);
+    }
+}
+
+/* B's columns are copied once for many rows of C. Tasks of the same rows follow each other: they find the pages of what is gone along with. */
+static void hand_over(void *context, size_t task, size_t worker)
+{
+    (void)worker;
+    const handing *h = context;
+    float panel[NDI_SHORT * PANEL];
+    size_t across = parts(h->n, PANEL), first = task / across * ROWS_OF_PANEL, end = least(first + ROWS_OF_PANEL, h->m);
+    handed b = { .column = task % across * PANEL };
+    b.columns = least(h->n - b.column, PANEL);
+    gemm g = { .k = h->k, .ldb = h->n, .alpha = 1, .b = h->b };
+    for (size_t j = 0; j < b.columns; j += STRIP) copy_strip(&g, 0, h->k, b.column + j, least(b.columns - j, STRIP), panel + j * h->k);
+    for (b.row = first; b.row < end; b.row += HANDED_ROWS) {
+        b.rows = least(end - b.row, HANDED_ROWS);
+        find_lines(h, &b);
+        multiply_panel(h, &b, panel);
+        for (size_t r = 0; r < b.rows; r++) h->taker->take(h->taker->context, (b.row + r) * h->n + b.column, b.c + r * PANEL, b.columns);
+    }
+}
+
+void ndi_hand_over_product(pool *threads, size_t m, size_t n, size_t k, const float *a, const float *b, const product_taker *taker)
+{
+    handing h = { m, n, k, a, b, taker };
+    ndi_pool_run(threads, parts(m, ROWS_OF_PANEL) * parts(n, PANEL), hand_over, &h);
 }

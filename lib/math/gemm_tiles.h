@@ -1,4 +1,4 @@
-/* Matrix products in single precision where BLIS, which copies both matrices first, is not the fastest: few rows or columns, a short inner side, or B turned. */
+/* Matrix products in single precision. */
 #ifndef NDI_GEMM_TILES_H
 #define NDI_GEMM_TILES_H
 
@@ -16,7 +16,16 @@ typedef struct gemm {
     float *c;
 } gemm;
 
-bool ndi_suits_tiles(const gemm *g);
 void ndi_gemm_tiles(pool *threads, const gemm *g); /* NULL = on this thread */
+
+/* A product C = A' B of short columns (A is k x m, B k x n, k <= NDI_SHORT) that is stored nowhere but handed over while it is in the cache: take(context, at, c, count) gets `count` of its
+ * m n elements from `at` on, each once, on any thread, in any order. What take does with them it does along with the same places of other arrays, which are fetched while it is computed. */
+enum { NDI_SHORT = 256, NDI_ALONG = 3 };
+typedef struct product_taker {
+    void (*take)(void *context, size_t at, const float *c, size_t count);
+    void *context;
+    const float *along[NDI_ALONG]; /* NULL behind the last */
+} product_taker;
+void ndi_hand_over_product(pool *threads, size_t m, size_t n, size_t k, const float *a, const float *b, const product_taker *taker);
 
 #endif

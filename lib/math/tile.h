@@ -32,6 +32,8 @@ typedef struct dots {
 
 typedef struct tile_kernels {
     void (*product)(const product *p);
+    /* One product from `start` NULL and once, while lines of memory that will be wanted soon are fetched on the side: as many as there are steps in all its tiles, at most. */
+    void (*product_ahead)(const product *p, const char *const *lines, size_t n_lines);
     void (*dots)(const dots *d, float *c);
     void (*dots_f64)(const dots *d, double *c); /* products and sums in double */
     void (*copy)(const float *x, size_t x_row, size_t m, size_t n, float factor, float *y, size_t y_row); /* y = factor x, both m x n */

@@ -83,8 +83,9 @@ INLINE wide load_wide(const float *x) { return __builtin_convertvector(load_narr
 
 enum { MOST_ROWS = 9 };
 
-/* M rows of C, V vectors and, with H, half a vector wide. */
-INLINE void tile(int M, int V, bool H, const product *p, const float *a, const float *b, float *c, const float *start)
+/* M rows of C, V vectors and, with H, half a vector wide. Of `lines` one is fetched in each step. */
+INLINE void tile(int M, int V, bool H, const product *p, const float *a, const float *b, float *c, const float *start, const char *const *lines,
+                 size_t n_lines)
 {
     vec sum[MOST_ROWS][WIDEST];
     narrow half[MOST_ROWS];
@@ -95,6 +96,7 @@ INLINE void tile(int M, int V, bool H, const product *p, const float *a, const f
         if (H) half[i] = p->add ? load_narrow(from + V * W) : splat_narrow(first);
     }
     for (size_t l = 0; l < p->k; l++, a += p->a_step, b += p->b_row) {
+        if (l < n_lines) __builtin_prefetch(lines[l], 1);
         vec row[WIDEST];
         narrow half_row;
         UNROLL for (int v = 0; v < V; v++) row[v] = load(b + v * W);
@@ -119,7 +121,7 @@ typedef void (*tile_fn)(const product *, const float *, const float *, float *, 
 #define TILE(M, V, H) \
     static void tile_##M##_##V##_##H(const product *p, const float *a, const float *b, float *c, const float *start) \
     { \
-        tile(M, V, H, p, a, b, c, start); \
+        tile(M, V, H, p, a, b, c, start, NULL, 0); \
     }
 #define TILES(V, H) \
     TILE(1, V, H) \
@@ -181,6 +183,31 @@ static void k_product(const product *p)
             while (w->columns > p->n - j) w++;
             strip(p, w, p->a + r * p->a_next, p->b + r * p->b_next + j, p->c + r * p->c_next + j);
         }
+    }
+}
+
+/* The tiles of a product that fetches ahead: the widest and highest. */
+#if defined(__AVX512F__) || defined(__aarch64__)
+enum { AHEAD_ROWS = 6, AHEAD_VECTORS = 4 };
+#else
+enum { AHEAD_ROWS = 6, AHEAD_VECTORS = 2 };
+#endif
+
+static void tile_ahead(const product *p, const float *a, const float *b, float *c, const char *const *lines, size_t n_lines)
+{
+    tile(AHEAD_ROWS, AHEAD_VECTORS, false, p, a, b, c, NULL, lines, n_lines);
+}
+
+static void k_product_ahead(const product *p, const char *const *lines, size_t n_lines)
+{
+    const size_t columns = AHEAD_VECTORS * W, tiles_down = p->m / AHEAD_ROWS, n_tiles = p->n / columns * tiles_down;
+    if (p->m % AHEAD_ROWS || p->n % columns) {
+        k_product(p);
+        return;
+    }
+    for (size_t t = 0; t < n_tiles; t++) {
+        size_t i = t % tiles_down * AHEAD_ROWS, j = t / tiles_down * columns, from = n_lines * t / n_tiles, to = n_lines * (t + 1) / n_tiles;
+        tile_ahead(p, p->a + i * p->a_row, p->b + j, p->c + i * p->c_row + j, lines + from, to - from);
     }
 }
 
@@ -440,5 +467,5 @@ static void k_running_mean(const float *x, size_t C, size_t T, size_t width, flo
     for (size_t t = 0; t < rows && end > C; t++) memset(r + t * r_row + C, 0, (end - C) * sizeof *r);
 }
 
-const tile_kernels PASTE(ndi_tile_, ND_ISA) = { k_product,  k_dots,    k_dots_f64,     k_copy,         k_turn,         k_elu,
-                                                k_elu_grad, k_softmax, k_softmax_grad, k_softmax_mark, k_softmax_kept, k_running_mean };
+const tile_kernels PASTE(ndi_tile_, ND_ISA) = { k_product,  k_product_ahead, k_dots,         k_dots_f64,     k_copy,         k_turn,        k_elu,
+                                                k_elu_grad, k_softmax,       k_softmax_grad, k_softmax_mark, k_softmax_kept, k_running_mean };

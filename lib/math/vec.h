@@ -16,6 +16,16 @@ typedef struct vec_mask {
     float keep;
 } vec_mask;
 
+/* The numbers of a step of Adam: x = scale g + coupled p, p <- decay p - step_size m / (root_scale sqrt(v) + epsilon), m and v being moving averages of x and x^2. */
+typedef struct vec_adam {
+    float scale, coupled, decay, beta1, rest1, beta2, rest2, step_size, root_scale, epsilon;
+} vec_adam;
+
+/* And of momentum: x as above, v <- momentum v + x, p <- p - along v - ahead x. */
+typedef struct vec_sgd {
+    float scale, coupled, momentum, along, ahead;
+} vec_sgd;
+
 enum { NDI_LANES = 8 };
 
 typedef struct vec_kernels {
@@ -40,6 +50,8 @@ typedef struct vec_kernels {
     void (*fft_two)(double *x, size_t n, size_t half, size_t m, const double *roots);
     float (*exp_sum)(const float *x, float shift, float *y, size_t n);                 /* y = exp(x - shift), returns the sum */
     void (*mask)(const vec_mask *m, const float *x, float *y, size_t n);               /* the first n elements of the stream */
+    void (*adam)(const vec_adam *a, const float *g, float *p, float *m, float *v, size_t n);
+    void (*sgd)(const vec_sgd *s, const float *g, float *p, float *v, size_t n);
     const conv_kernels *conv;                                                          /* these may differ in the last bits */
     const fft_kernels *fft;
     const gate_kernels *gate;

@@ -280,6 +280,27 @@ static void k_fft_two(double *x, size_t n, size_t half, size_t m, const double *
         }
 }
 
+static void k_adam(const vec_adam *a, const float *restrict g, float *restrict p, float *restrict m, float *restrict v, size_t n)
+{
+    const vec_adam j = *a;
+    for (size_t i = 0; i < n; i++) {
+        const float x = j.scale * g[i] + j.coupled * p[i];
+        m[i] = j.beta1 * m[i] + j.rest1 * x;
+        v[i] = j.beta2 * v[i] + j.rest2 * (x * x);
+        p[i] = p[i] * j.decay - j.step_size * m[i] / (sqrtf(v[i]) * j.root_scale + j.epsilon);
+    }
+}
+
+static void k_sgd(const vec_sgd *s, const float *restrict g, float *restrict p, float *restrict v, size_t n)
+{
+    const vec_sgd j = *s;
+    for (size_t i = 0; i < n; i++) {
+        const float x = j.scale * g[i] + j.coupled * p[i];
+        v[i] = j.momentum * v[i] + x;
+        p[i] -= j.along * v[i] + j.ahead * x;
+    }
+}
+
 extern void PASTE(ndi_mask_, ND_ISA)(const vec_mask *m, const float *x, float *y, size_t n);
 extern const conv_kernels PASTE(ndi_conv_, ND_ISA);
 extern const fft_kernels PASTE(ndi_fft_, ND_ISA);
@@ -303,6 +324,8 @@ const vec_kernels PASTE(ndi_vec_, ND_ISA) = {
     .fft_one = k_fft_one,
     .fft_two = k_fft_two,
     .exp_sum = k_exp_sum,
+    .adam = k_adam,
+    .sgd = k_sgd,
     .mask = PASTE(ndi_mask_, ND_ISA),
     .conv = &PASTE(ndi_conv_, ND_ISA),
     .fft = &PASTE(ndi_fft_, ND_ISA),

@@ -9,6 +9,7 @@
 
 #include "base/mem.h"
 #include "base/pool.h"
+#include "math/gemm_tiles.h"
 
 /* What one trial looks like at a node: maps x rows x samples. A vector of n is n x 1 x 1. */
 typedef struct shape {
@@ -35,6 +36,13 @@ typedef struct node node;
 
 enum { NDI_MAX_INPUTS = 3 };
 
+/* A weight gradient that is a product of less than it is itself: backward may leave it in its factors. Its squares follow from these, and it is handed over where it is used at once. */
+typedef struct factored {
+    bool (*pays)(const pass *p, const node *n);
+    double (*squares)(const pass *p, const node *n);
+    void (*hand_over)(const pass *p, const node *n, const product_taker *taker);
+} factored;
+
 /* One kind of operation: one file, one constructor function that adds a node of it. */
 typedef struct op {
     const char *name;
@@ -59,6 +67,7 @@ struct node {
     bool in_place;              /* y and dx may stand where x and dy stood */
     bool grad_in_place;         /* only dx may stand where dy stood */
     bool keeps_y;               /* backward reads y: nobody may overwrite it */
+    const factored *weight;     /* the gradient of its first tensor may stay in factors; NULL = backward forms it */
     int n_consumers, last_consumer;
 };
 
@@ -121,6 +130,7 @@ struct pass {
     const float *params, *state;
     uint64_t revision;          /* of both: a number that changes whenever they do; 0 = none is kept, so that nothing may be prepared from them */
     float *new_state, *grads;
+    bool factors;               /* weight gradients may stay in their factors */
 };
 
 void ndi_forward(const pass *p);                        /* result in ndi_y of the last node */
@@ -128,6 +138,8 @@ float *ndi_output(const pass *p);                       /* B x embedding */
 float *ndi_output_grad(const pass *p);                  /* to be filled before ndi_backward */
 void ndi_backward(const pass *p);                       /* overwrites grads */
 const float *ndi_input_grad(const pass *p);             /* B trials; only with input_grad */
+
+bool ndi_in_factors(const pass *p, const node *n);      /* does backward leave the gradient of its first tensor in factors? */
 
 /* fuse.c: replaces chains of nodes by an op that does all of them at once. The last node of a chain takes it; the others remain, do nothing and need no memory. */
 void ndi_fuse(const graph *g, node *nodes);

@@ -126,6 +126,8 @@ float *ndi_scratch(const pass *p, size_t worker) { return p->w->scratch + worker
 float *ndi_shared(const pass *p) { return p->w->shared; }
 float *ndi_partial(const pass *p, size_t chunk) { return p->w->partial + chunk * p->w->partial_stride; }
 
+bool ndi_in_factors(const pass *p, const node *n) { return p->factors && n->weight && n->weight->pays(p, n); }
+
 typedef struct job {
     const pass *p;
     const node *n;

@@ -30,6 +30,13 @@ static bool decays(const tensor *t, const char *no_decay)
     return true;
 }
 
+static int node_of_factors(const workspace *w, int first_tensor)
+{
+    for (int i = 1; i < w->g->n_nodes; i++)
+        if (w->nodes[i].weight && w->nodes[i].first_tensor == first_tensor) return i;
+    return 0;
+}
+
 /* Parameters stand in the order of their tensors. */
 static nd_status find_stretches(network *n, const char *no_decay)
 {
@@ -39,11 +46,12 @@ static nd_status find_stretches(network *n, const char *no_decay)
         const tensor *t = &g->tensors[i];
         if (!t->trainable) continue;
         bool decayed = decays(t, no_decay);
+        int from = node_of_factors(n->w, i);
         stretch *last = n->n_stretches ? &n->stretches[n->n_stretches - 1] : NULL;
-        if (last && last->decayed == decayed)
+        if (last && last->decayed == decayed && !last->from && !from)
             last->n += t->n;
         else
-            n->stretches[n->n_stretches++] = (stretch){ t->at, t->n, decayed };
+            n->stretches[n->n_stretches++] = (stretch){ t->at, t->n, decayed, from };
     }
     return ND_OK;
 }
@@ -96,7 +104,8 @@ pass ndi_network_train(network *n, size_t B, const float *x, const int32_t *subj
                    .params = e->params,
                    .state = e->state,
                    .new_state = n->new_state,
-                   .grads = n->grads };
+                   .grads = n->grads,
+                   .factors = true };
 }
 
 pass ndi_network_validate(const network *n, size_t B, const float *x, const int32_t *subjects)
@@ -134,16 +143,43 @@ static void average(const network *n, double decay)
         if (e->g->tensors[i].counter) n->mean_state[e->g->tensors[i].at] = e->state[e->g->tensors[i].at];
 }
 
-void ndi_network_update(network *n, const rule *given, float scale, double ema_decay)
+/* The node that has the gradient of the stretch in factors, NULL = there is none. */
+static const node *in_factors(const stretch *s, const pass *p)
+{
+    const node *n = &p->w->nodes[s->from];
+    return s->from && ndi_in_factors(p, n) ? n : NULL;
+}
+
+double ndi_network_squares(const network *n, const pass *p)
+{
+    double sum = 0;
+    for (const stretch *s = n->stretches; s < n->stretches + n->n_stretches; s++) {
+        const node *from = in_factors(s, p);
+        sum += from ? from->weight->squares(p, from) : ndi_squares(n->threads, n->grads + s->first, s->n, n->norm_blocks);
+    }
+    return sum;
+}
+
+static void take_gradient(void *context, size_t at, const float *g, size_t n)
+{
+    const update *u = context;
+    u->kind->block(u, at, g, n);
+}
+
+void ndi_network_update(network *n, const pass *p, const rule *given, float scale, double ema_decay)
 {
     nd_encoder *e = n->encoder;
-    for (size_t i = 0; i < n->n_stretches; i++) {
-        const stretch *s = &n->stretches[i];
+    for (const stretch *s = n->stretches; s < n->stretches + n->n_stretches; s++) {
         float *moments[NDI_MOMENTS];
         for (size_t k = 0; k < NDI_MOMENTS; k++) moments[k] = n->moments[k] ? n->moments[k] + s->first : NULL;
         rule r = *given;
         if (!s->decayed) r.weight_decay = 0;
-        ndi_optimise(n->threads, &r, scale, n->grads + s->first, e->params + s->first, moments, s->n);
+        update u = ndi_update(&r, scale, e->params + s->first, moments);
+        const node *from = in_factors(s, p);
+        if (from)
+            from->weight->hand_over(p, from, &(product_taker){ take_gradient, &u, { u.p, u.first, u.second } });
+        else
+            ndi_optimise(n->threads, &u, n->grads + s->first, s->n);
     }
     memcpy(e->state, n->new_state, e->g->n_state * sizeof *e->state);
     ndi_encoder_changed(e);

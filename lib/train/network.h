@@ -6,10 +6,11 @@
 #include "neurodecode/train.h"
 #include "train/optimiser.h"
 
-/* Neighbouring parameters that are all decayed or none. */
+/* Neighbouring parameters that are all decayed or none. A weight whose gradient may stay in factors is one of its own. */
 typedef struct stretch {
     size_t first, n;
     bool decayed;
+    int from; /* the node that has that gradient, 0 = none */
 } stretch;
 
 typedef struct network {
@@ -44,7 +45,8 @@ pass ndi_network_train(network *n, size_t B, const float *x, const int32_t *subj
                        uint64_t step); /* a pass in training mode, new_state at its start */
 pass ndi_network_validate(const network *n, size_t B, const float *x,
                           const int32_t *subjects); /* in evaluation mode, with the moving averages where there are some */
-void ndi_network_update(network *n, const rule *r, float scale, double ema_decay); /* parameters, buffers and moving averages after a backward pass */
+double ndi_network_squares(const network *n, const pass *p); /* sum of squares of the gradient after a backward pass */
+void ndi_network_update(network *n, const pass *p, const rule *r, float scale, double ema_decay); /* and then: parameters, buffers, moving averages */
 
 void ndi_network_keep_best(network *n);
 void ndi_network_take_best(network *n);

@@ -8,8 +8,9 @@
 
 #include "base/pool.h"
 #include "base/status.h"
+#include "math/vec.h"
 
-struct optimiser_job;
+struct update;
 
 /* A step in numbers; each optimiser reads what it needs. */
 typedef struct rule {
@@ -25,14 +26,22 @@ typedef struct optimiser {
     const char *name;
     const char *moments[NDI_MOMENTS];                                                /* names of what it keeps for each parameter, NULL = nothing */
     bool decoupled;                                                                  /* weight decay acts on the parameters, not on their gradient */
-    void (*block)(const struct optimiser_job *j, size_t first, size_t n);            /* float32, some of the parameters */
+    void (*block)(const struct update *u, size_t at, const float *g, size_t n);      /* float32, the n parameters from `at` on with their gradients g */
     void (*number)(const rule *r, double g, double *x, double moments[NDI_MOMENTS]); /* the same without decay for a single number, in double */
 } optimiser;
 
 nd_status ndi_optimiser_find(int32_t code, const optimiser **kind); /* ND_OPTIMISER_... */
 
-/* One pass over n parameters p with gradient scale g, `scale` being the clip factor. */
-void ndi_optimise(pool *threads, const rule *r, float scale, const float *g, float *p, float *const moments[NDI_MOMENTS], size_t n);
+/* A step of some parameters p, worked out: their gradients may come at once or in pieces, on any thread. */
+typedef struct update {
+    const optimiser *kind;
+    float *p, *first, *second; /* and the moments it keeps */
+    vec_adam adam;
+    vec_sgd sgd;
+} update;
+
+update ndi_update(const rule *r, float scale, float *p, float *const moments[NDI_MOMENTS]); /* `scale`: of gradients, the clip factor */
+void ndi_optimise(pool *threads, const update *u, const float *g, size_t n);                /* one pass over n parameters */
 
 /* Sum of squares of g, in double, fixed order. `blocks` is room for ndi_norm_blocks(n) numbers. */
 size_t ndi_norm_blocks(size_t n);

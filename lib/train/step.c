@@ -102,9 +102,8 @@ static nd_status train_batch(nd_trainer *t, double *loss)
     CHECK(isfinite(c.value), ND_ERR_NUMERIC, "train: step %.0f: the loss is not finite", t->at.step + 1);
     double squares = 0;
     for (size_t i = 0; i < t->n_networks; i++) {
-        network *net = &t->networks[i];
         ndi_backward(&passes[i]);
-        squares += ndi_squares(t->threads, net->grads, net->encoder->g->n_params, net->norm_blocks);
+        squares += ndi_network_squares(&t->networks[i], &passes[i]);
     }
     double norm = sqrt(squares), scale = t->o.clip_norm > 0 && norm > t->o.clip_norm ? t->o.clip_norm / (norm + 1e-6) : 1;
     CHECK(isfinite(norm), ND_ERR_NUMERIC, "train: step %.0f: the gradient is not finite", t->at.step + 1);
@@ -117,7 +116,8 @@ static nd_status train_batch(nd_trainer *t, double *loss)
                .momentum = t->o.momentum,
                .nesterov = t->o.nesterov != 0,
                .step = (uint64_t)t->at.step + 1 };
-    for (size_t i = 0; i < t->n_networks; i++) ndi_network_update(&t->networks[i], &r, (float)scale, ema_decay(t->o.ema_decay, t->at.step + 1));
+    for (size_t i = 0; i < t->n_networks; i++)
+        ndi_network_update(&t->networks[i], &passes[i], &r, (float)scale, ema_decay(t->o.ema_decay, t->at.step + 1));
     if (t->loss->options.learn_temperature) learn(t, &r, &c);
     *loss = c.value;
     return ND_OK;

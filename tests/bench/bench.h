@@ -84,21 +84,21 @@ static inline double peak(void)
     return found;
 }
 
-typedef struct update {
+typedef struct updated {
     float *x, *y;
     size_t n;
-} update;
+} updated;
 
 static inline void run_update(void *context)
 {
-    const update *u = context;
+    const updated *u = context;
     ndi_vec->axpy(3, u->x, u->y, u->n);
 }
 
 /* What one thread can move between itself and memory at most, in GB/s: y += 3 x of vectors far larger than the caches, in which no line is fetched that does not count. */
 static inline double bandwidth(void)
 {
-    update u = { .n = (size_t)32 << 20 };
+    updated u = { .n = (size_t)32 << 20 };
     u.x = ndi_alloc(u.n, sizeof *u.x);
     u.y = ndi_alloc(u.n, sizeof *u.y);
     if (!u.x || !u.y) exit(1);

@@ -51,7 +51,8 @@ typedef struct optimise_case {
 static void optimise(void *context)
 {
     optimise_case *o = context;
-    ndi_optimise(NULL, &o->r, 1, o->g, o->p, o->moments, o->n);
+    update u = ndi_update(&o->r, 1, o->p, o->moments);
+    ndi_optimise(NULL, &u, o->g, o->n);
 }
 
 static void bench_optimiser(const machine *m, size_t n)
