@@ -105,6 +105,40 @@ static void same_bits_for_any_threads(void **state)
     nd_test_free_world(&w);
 }
 
+/* Batches of a mapped file, fetched ahead as if reading it were slow, in 32 and in 16 bits. */
+static void batches_fetched_ahead_are_the_same(void **state)
+{
+    (void)state;
+    for (size_t bits = 16; bits <= 32; bits += 16) {
+        world w;
+        run ahead, plain;
+        nd_test_make_world(&w);
+        const char *path = nd_test_temp("fetched.safetensors");
+        nd_dataset *whole = w.dataset, *twice;
+        assert_int_equal(nd_dataset_save_as(whole, path, bits == 16 ? ND_PRECISION_BFLOAT16 : ND_PRECISION_FLOAT32, NULL, NULL), ND_OK);
+        nd_dataset_free(whole);
+        assert_int_equal(nd_dataset_open(&whole, path, NULL, NULL, NULL), ND_OK);
+        assert_int_equal(nd_dataset_concat(&twice, whole, whole), ND_OK);
+        nd_dataset_free(whole);
+        w.dataset = twice;
+        nd_test_prepare(&ahead, 2);
+        assert_int_equal(nd_test_start(&ahead, &w, 1), ND_OK);
+        nd_test_prepare(&plain, 1);
+        assert_int_equal(nd_test_start(&plain, &w, 1), ND_OK);
+        for (size_t k = 0; k < 9; k++) { /* over the ends of epochs, with their validation */
+            ahead.t->fetched = 9;
+            assert_int_equal(nd_trainer_step(ahead.t, NULL), ND_OK);
+            assert_true(ahead.t->fetched > 0);
+            plain.t->fetched = 0;
+            assert_int_equal(nd_trainer_step(plain.t, NULL), ND_OK);
+        }
+        nd_test_same_weights(&ahead, &plain);
+        nd_test_end(&ahead);
+        nd_test_end(&plain);
+        nd_test_free_world(&w);
+    }
+}
+
 static size_t allocations;
 
 static bool count_allocation(void)
@@ -319,7 +353,6 @@ static void checkpoints_with_impossible_numbers(void **state)
     remove(path);
     nd_test_free_world(&w);
 }
-
 
 static void refuse(run *r, const world *w, const char *words)
 {
@@ -578,6 +611,7 @@ int main(void)
         cmocka_unit_test(schedules),
         cmocka_unit_test(it_learns_and_keeps_the_best),
         cmocka_unit_test(same_bits_for_any_threads),
+        cmocka_unit_test(batches_fetched_ahead_are_the_same),
         cmocka_unit_test(steps_and_single_trials_allocate_nothing),
         cmocka_unit_test(cancelled_anywhere_goes_on_to_the_same_bits),
         cmocka_unit_test(killed_goes_on_to_the_same_bits),

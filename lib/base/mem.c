@@ -2,9 +2,8 @@
 
 #include <stdlib.h>
 #include <string.h>
-#if defined(__linux__)
+#include <unistd.h>
 #include <sys/mman.h>
-#endif
 
 bool (*ndi_fault_hook)(void) = NULL;
 
@@ -46,6 +45,12 @@ void ndi_free(void *block)
     void *raw;
     memcpy(&raw, (char *)block - sizeof(void *), sizeof(void *));
     free(raw);
+}
+
+void ndi_will_read(const void *from, size_t bytes)
+{
+    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), first = (uintptr_t)from & ~(page - 1);
+    posix_madvise((void *)first, (uintptr_t)from + bytes - first, POSIX_MADV_WILLNEED); /* where refused, reading waits */
 }
 
 void *ndi_realloc(void *block, size_t old_bytes, size_t new_bytes)

@@ -12,6 +12,7 @@ void *ndi_alloc(size_t count, size_t size);                           /* NULL wh
 void *ndi_realloc(void *block, size_t old_bytes, size_t new_bytes);   /* the old block stays valid on failure; new bytes are zero */
 void ndi_free(void *block);
 char *ndi_strdup(const char *s);
+void ndi_will_read(const void *from, size_t bytes);                   /* of a mapped file: the system may fetch it ahead; does not wait */
 
 /* a * b, false on overflow. */
 bool ndi_mul(size_t a, size_t b, size_t *product);

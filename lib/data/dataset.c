@@ -66,6 +66,14 @@ void ndi_dataset_read(const nd_dataset *d, size_t trial, float *x)
     }
 }
 
+void ndi_dataset_will_read(const nd_dataset *d, size_t trial)
+{
+    const storage *s = d->parts[d->trials[trial].part].data;
+    const size_t per_trial = s->n_channels * s->n_samples, at = d->trials[trial].row * per_trial;
+    if (s->file && s->data) ndi_will_read(s->data + at, per_trial * sizeof *s->data);
+    if (s->file && s->brief) ndi_will_read(s->brief + at, per_trial * sizeof *s->brief);
+}
+
 const nd_dataset *ndi_dataset_ref(const nd_dataset *d)
 {
     atomic_fetch_add_explicit(&((nd_dataset *)d)->refs, 1, memory_order_relaxed); /* the count is the one thing about a const handle that changes */

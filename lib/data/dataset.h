@@ -26,6 +26,7 @@ int32_t ndi_dataset_run_of(const nd_dataset *d, size_t trial);
 
 /* One trial, channels x samples, selected and normalised. Concurrent, allocates nothing, cannot fail. */
 void ndi_dataset_read(const nd_dataset *d, size_t trial, float *x);
+void ndi_dataset_will_read(const nd_dataset *d, size_t trial); /* has it fetched, if it stands in a file; does not wait */
 
 /* Another reference to the same handle; given back with ndi_dataset_free() of data/view.h. */
 const nd_dataset *ndi_dataset_ref(const nd_dataset *d);

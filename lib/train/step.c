@@ -4,36 +4,18 @@
 
 #include "base/random.h"
 #include "io/json.h"
+#include "train/batch.h"
 #include "train/trainer.h"
 
 static const double min_log_scale = 0, max_log_scale = 4.605170185988092; /* temperature 1 to 1/100, as CLIP holds it */
 
 /* ---- a batch ---- */
 
-typedef struct gather_job {
-    nd_trainer *t;
-    const size_t *trials;
-    bool training;
-} gather_job;
-
-static void gather_trial(void *context, size_t task, size_t worker)
-{
-    const gather_job *j = context;
-    nd_trainer *t = j->t;
-    size_t dim = ndi_bank_dim(t->bank, 0);
-    float *x = t->x + task * t->encoder->s.channels * t->encoder->s.samples;
-    ndi_dataset_read(t->dataset, j->trials[task], x);
-    if (j->training) ndi_augment_trial(&t->augment, (uint32_t)(uint64_t)t->at.step, task, x, t->channel + worker * t->encoder->s.samples);
-    t->subjects[task] = ndi_encoder_subject(t->encoder, ndi_dataset_subject_of(t->dataset, j->trials[task]));
-    t->images[task] = t->rows[j->trials[task]];
-    memcpy(t->z + task * dim, ndi_bank_vectors(t->bank, 0) + t->images[task] * dim, dim * sizeof *t->z);
-}
-
 /* One pass of each network over the n trials. */
-static void forward(nd_trainer *t, const size_t *trials, size_t n, bool training, pass passes[NETWORKS])
+static void forward(nd_trainer *t, batch b, bool training, pass passes[NETWORKS])
 {
-    gather_job j = { t, trials, training };
-    ndi_pool_run(t->threads, n, gather_trial, &j);
+    size_t n = b.n;
+    ndi_gather(t, b, training);
     bool mixed = training && t->mixed;
     if (mixed) ndi_augment_mix(&t->augment, t->threads, (uint32_t)(uint64_t)t->at.step, n, t->x, t->mixed, t->partner, t->share);
     const float *inputs[NETWORKS] = { mixed ? t->mixed : t->x, t->z };
@@ -68,7 +50,7 @@ static loss_call loss_of_batch(nd_trainer *t, const pass passes[NETWORKS])
 
 /* ---- steps ---- */
 
-static const size_t *batch_trials(nd_trainer *t)
+static batch next_batch(nd_trainer *t)
 {
     uint64_t epoch = (uint64_t)t->at.epoch;
     if (t->order_epoch != epoch + 1) {
@@ -76,7 +58,8 @@ static const size_t *batch_trials(nd_trainer *t)
         for (size_t i = 0; i < t->n_train; i++) t->order[i] = t->train[t->order[i]];
         t->order_epoch = epoch + 1;
     }
-    return t->order + (size_t)t->at.step_in_epoch * t->o.batch_size;
+    size_t done = (size_t)t->at.step_in_epoch * t->o.batch_size;
+    return (batch){ t->order + done, t->o.batch_size, t->n_train - done };
 }
 
 /* Temperature and bias follow the optimiser without decay or clipping. */
@@ -97,7 +80,7 @@ static double ema_decay(double most, double step) { return most < (1 + step) / (
 static nd_status train_batch(nd_trainer *t, double *loss)
 {
     pass passes[NETWORKS];
-    forward(t, batch_trials(t), t->o.batch_size, true, passes);
+    forward(t, next_batch(t), true, passes);
     loss_call c = loss_of_batch(t, passes);
     CHECK(isfinite(c.value), ND_ERR_NUMERIC, "train: step %.0f: the loss is not finite", t->at.step + 1);
     double squares = 0;
@@ -131,9 +114,9 @@ static double validate(nd_trainer *t)
     size_t batches = 0;
     double sum = 0;
     for (size_t first = 0; first < t->n_validation; first += t->o.validation_batch, batches++) {
-        size_t n = t->n_validation - first < t->o.validation_batch ? t->n_validation - first : t->o.validation_batch;
+        size_t left = t->n_validation - first;
         pass passes[NETWORKS];
-        forward(t, t->validation + first, n, false, passes);
+        forward(t, (batch){ t->validation + first, left < t->o.validation_batch ? left : t->o.validation_batch, left }, false, passes);
         sum += loss_of_batch(t, passes).value;
     }
     return sum / (double)batches;

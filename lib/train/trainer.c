@@ -174,6 +174,7 @@ static nd_status allocate(nd_trainer *t)
     TRY(NEW(t->order, t->n_train));
     TRY(NEW(t->x, most * size));
     TRY(NEW(t->z, most * ndi_bank_dim(t->bank, 0)));
+    TRY(NEW(t->seconds, most));
     TRY(NEW(t->subjects, most));
     TRY(NEW(t->images, most));
     return NEW(t->channel, ndi_pool_threads(t->threads) * t->encoder->s.samples);
@@ -241,8 +242,8 @@ void ndi_trainer_free(nd_trainer *t)
     ndi_loss_space_free(t->space);
     ndi_pool_free(t->threads);
     ndi_text_free(&t->augmented);
-    void *blocks[] = { t->checkpoint, t->no_decay, t->rows,   t->train,   t->validation, t->order,   t->x,
-                       t->z,          t->subjects, t->images, t->channel, t->mixed,      t->partner, t->share };
+    void *blocks[] = { t->checkpoint, t->no_decay, t->rows,   t->train,   t->validation, t->order,   t->x,    t->z,
+                       t->seconds,    t->subjects, t->images, t->channel, t->mixed,      t->partner, t->share };
     for (size_t i = 0; i < COUNT(blocks); i++) ndi_free(blocks[i]);
     ndi_encoder_free(t->encoder);
     ndi_encoder_free(t->projector);

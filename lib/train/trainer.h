@@ -49,6 +49,8 @@ struct nd_trainer {
     size_t n_networks;
     loss_space *space;
     float *x, *z; /* a batch: trials, vectors of the bank */
+    double *seconds; /* that reading each trial took */
+    size_t fetched;  /* batches that are still to be fetched ahead */
     int32_t *subjects;
     size_t *images;       /* its bank rows */
     float *channel;       /* room for the samples of one, for each thread */
