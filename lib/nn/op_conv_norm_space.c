@@ -180,27 +180,23 @@ static moments moments_of(const pass *p, const sizes *s, size_t chunk)
 }
 
 static size_t moments_size(const sizes *s) { return 2 * (s->N + s->T) + s->front * s->front + s->back * s->back; }
-static size_t moments_room(const sizes *s) { return s->N * (ROWS + NDI_PAIRS); }
+static size_t moments_room(const sizes *s) { return s->N * (ROWS + NDI_PAIRS) + s->T; }
 
 /* Of some rows. */
-static void add_powers(const sizes *s, const float *roots, const float *x, size_t rows, float *room, double *to)
+static void add_moments(const sizes *s, const float *roots, const float *x, size_t rows, float *room, const moments *to)
 {
-    float *powers = room + s->N * ROWS;
-    memset(powers, 0, s->N * NDI_PAIRS * sizeof *powers);
-    for (size_t r = 0; r < rows; r += ROWS) {
-        size_t count = fewer(ROWS, rows - r), from = count < ROWS ? 0 : s->T;
-        memset(room + from * ROWS, 0, (s->N - from) * ROWS * sizeof *room);
-        ndi_tile->turn(x + r * s->T, s->T, count, s->T, room, ROWS);
+    float *powers = room + s->N * ROWS, *samples = powers + s->N * NDI_PAIRS;
+    memset(powers, 0, (s->N * NDI_PAIRS + s->T) * sizeof *powers);
+    for (size_t count; rows > 0; rows -= count, x += count * s->T) {
+        count = fewer(ROWS, rows);
+        for (size_t r = 0; r < count; r++) ndi_vec->axpy(1, x + r * s->T, samples, s->T);
+        size_t filled = count < ROWS ? 0 : s->T;
+        memset(room + filled * ROWS, 0, (s->N - filled) * ROWS * sizeof *room);
+        ndi_tile->turn(x, s->T, count, s->T, room, ROWS);
         ndi_vec->dft->power(room, s->N, roots, powers);
     }
-    for (size_t k = 0; k < s->N * NDI_PAIRS; k++) to[k / NDI_PAIRS] += (double)powers[k];
-}
-
-static void add_samples(const sizes *s, const float *x, size_t rows, float *room, double *to)
-{
-    memset(room, 0, s->T * sizeof *room);
-    for (size_t r = 0; r < rows; r++) ndi_vec->axpy(1, x + r * s->T, room, s->T);
-    for (size_t t = 0; t < s->T; t++) to[t] += (double)room[t];
+    for (size_t k = 0; k < s->N * NDI_PAIRS; k++) to->powers[k / NDI_PAIRS] += (double)powers[k];
+    for (size_t t = 0; t < s->T; t++) to->samples[t] += (double)samples[t];
 }
 
 /* Mixes the channels too, while the trials are in the cache. */
@@ -214,8 +210,7 @@ static void moments_chunk(const pass *p, const node *n, size_t first, size_t cou
     memset(to.powers, 0, (s.N + s.T) * sizeof *to.powers);
     for (size_t r = 0, some; r < rows; r += some) {
         some = fewer(SUMMED * ROWS, rows - r);
-        add_samples(&s, x + r * s.T, some, room, to.samples);
-        add_powers(&s, kept_of(p, n).roots, x + r * s.T, some, room, to.powers);
+        add_moments(&s, kept_of(p, n).roots, x + r * s.T, some, room, &to);
     }
     for (size_t i = 0; i < count; i++) mix_channels(p, n, first + i);
     ndi_gemm(true, false, s.front, s.front, rows, 1, x, s.T, x, s.T, 0, to.front, s.front);
@@ -240,7 +235,11 @@ static void lags_of(const sizes *s, const moments *all, double *cosines, double 
     for (size_t k = 0; k < s->N; k++) cosines[k] = cos(2 * pi * (double)k / (double)s->N) / (double)s->N;
     memset(lags, 0, s->K * sizeof *lags);
     for (size_t k = 0; k < s->N; k++)
-        for (size_t d = 0, at = 0, step = ndi_frequency(s->N, k); d < s->K; d++, at = (at + step) % s->N) lags[d] += all->powers[k] * cosines[at];
+        for (size_t d = 0, at = 0, step = ndi_frequency(s->N, k); d < s->K; d++) {
+            lags[d] += all->powers[k] * cosines[at];
+            at += step;
+            if (at >= s->N) at -= s->N;
+        }
 }
 
 /* m[k]: the window's sample k is x[t + k - l] for some of all t. */
@@ -430,7 +429,7 @@ static void backward_chunk(const pass *p, const node *n, size_t first, size_t co
         for (size_t at = 0; at < s.columns; at += NDI_PAIR_ROW) {
             ndi_tile->turn(rows + at * s.T, s.T, NDI_PAIR_ROW, s.T, z, NDI_PAIR_ROW);
             memset(z + s.T * NDI_PAIR_ROW, 0, (s.N - s.T) * NDI_PAIR_ROW * sizeof *z);
-            fetch(ndi_x(p, n, 0) + i * s.C * s.T, at == 0 ? s.C * s.T : 0);
+            if (at == 0) fetch(ndi_x(p, n, 0) + i * s.C * s.T, s.C * s.T);
             grad_group(p, n, i, at, z, &sums);
             if (dx) ndi_gemm(false, true, s.C, s.T, NDI_PAIR_ROW, 1, k.w_space + at, s.columns, z, NDI_PAIR_ROW, at > 0, dx + i * s.C * s.T, s.T);
         }
