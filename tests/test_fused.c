@@ -372,11 +372,10 @@ static void what_does_not_fit_stays_plain(void **state)
 }
 
 /* Values prepared for one revision serve it only. */
-static void prepared_values_follow_the_revision(void **state)
+static void check_prepared(graph *g, size_t B)
 {
-    (void)state;
     rig r;
-    rig_up(&r, front_end(&fronts[1], false), fronts[1].B, false, 1);
+    rig_up(&r, g, B, false, 1);
     float *before = random_block(r.n_out, 0);
     r.p.revision = 1;
     ndi_forward(&r.p);
@@ -395,6 +394,15 @@ static void prepared_values_follow_the_revision(void **state)
     ndi_free(before);
     ndi_free(after);
     tear_down(&r);
+}
+
+static void prepared_values_follow_the_revision(void **state)
+{
+    (void)state;
+    check_prepared(front_end(&fronts[1], false), fronts[1].B);
+    graph *g = start(1, 5, 40);
+    ndi_conv_norm_space(g, 0, "net", (conv_norm_space_names){ "time", "norm", "space" }, 3, 8, 2);
+    check_prepared(g, 4);
 }
 
 /* ---- normalisation and what stands behind it ---- */
@@ -455,6 +463,24 @@ static void rectified_units_are_what_they_replace(void **state)
     }
 }
 
+static graph *tokens_lstm(bool plain)
+{
+    graph *g = start(3, 2, 37);
+    ndi_lstm(g, ndi_tokens(g, 0), "lstm", 0, 9);
+    g->plain = plain;
+    return g;
+}
+
+static void tokens_by_channels_are_what_they_replace(void **state)
+{
+    (void)state;
+    compare_graphs((graph *[]){ tokens_lstm(false), tokens_lstm(false) }, (graph *[]){ tokens_lstm(true), tokens_lstm(true) }, "lstm");
+    rig r;
+    rig_up(&r, tokens_lstm(false), 3, true, 1);
+    assert_string_equal(r.w->nodes[1].op->name, "fused");
+    tear_down(&r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -468,6 +494,7 @@ int main(void)
         cmocka_unit_test(prepared_values_follow_the_revision),
         cmocka_unit_test(means_of_units_are_what_they_replace),
         cmocka_unit_test(rectified_units_are_what_they_replace),
+        cmocka_unit_test(tokens_by_channels_are_what_they_replace),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

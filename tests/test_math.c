@@ -103,6 +103,77 @@ static void sums_and_softmax(void **state)
     }
 }
 
+/* Column c of the transform of z at frequency k by the formula, and how far z is from it. */
+static double distance_to_transform(const float *z, const float *from, size_t N)
+{
+    double worst = 0;
+    for (size_t row = 0; row < N; row++)
+        for (size_t c = 0; c < NDI_PAIRS; c++) {
+            double re = 0, im = 0;
+            for (size_t t = 0; t < N; t++) {
+                double a = 2 * 3.14159265358979323846 * (double)(ndi_frequency(N, row) * t % N) / (double)N;
+                double x = (double)from[t * NDI_PAIR_ROW + c], y = (double)from[t * NDI_PAIR_ROW + NDI_PAIRS + c];
+                re += x * cos(a) + y * sin(a);
+                im += y * cos(a) - x * sin(a);
+            }
+            worst = fmax(worst, hypot(re - (double)z[row * NDI_PAIR_ROW + c], im - (double)z[row * NDI_PAIR_ROW + NDI_PAIRS + c]));
+        }
+    return worst;
+}
+
+static void transforms_of_columns(void **state)
+{
+    (void)state;
+    const size_t lengths[] = { 2, 3, 4, 5, 6, 8, 12, 15, 16, 32, 64, 90, 128, 320 };
+    for (size_t i = 0; i < COUNT(lengths); i++) {
+        size_t N = lengths[i], n = N * NDI_PAIR_ROW;
+        float *x = random_floats(n, 1), *z = random_floats(n, 1), *roots = ndi_alloc(2 * N, sizeof *roots), *powers = ndi_alloc(n, sizeof *powers);
+        for (size_t k = 0; k < N; k++) {
+            double angle = 2 * 3.14159265358979323846 * (double)k / (double)N;
+            roots[2 * k] = (float)cos(angle);
+            roots[2 * k + 1] = (float)sin(angle);
+        }
+        ndi_vec->dft->forward(z, N, roots);
+        assert_true(distance_to_transform(z, x, N) < 1e-6 * (double)N);
+        memset(powers, 0, n * sizeof *powers);
+        float *lost = random_floats(n, 1);
+        ndi_vec->dft->power(lost, N, roots, powers);
+        for (size_t at = 0; at < N * NDI_PAIRS; at++) {
+            const float *pair = z + at / NDI_PAIRS * NDI_PAIR_ROW + at % NDI_PAIRS;
+            double expected = (double)pair[0] * (double)pair[0] + (double)pair[NDI_PAIRS] * (double)pair[NDI_PAIRS];
+            assert_true(fabs((double)powers[at] - expected) < 1e-5 * (double)N);
+        }
+        ndi_vec->dft->backward(z, N, roots);
+        for (size_t at = 0; at < n; at++) assert_true(fabs((double)z[at] / (double)N - (double)x[at]) < 1e-6);
+        ndi_free(x);
+        ndi_free(z);
+        ndi_free(roots);
+        ndi_free(powers);
+        ndi_free(lost);
+    }
+}
+
+static void products_of_columns(void **state)
+{
+    (void)state;
+    enum { ROWS = 3, N = ROWS * NDI_PAIR_ROW };
+    float *a = random_floats(N, 1), *b = random_floats(N, 2), to[3][N] = { 0 };
+    ndi_vec->dft->multiply(a, b, ROWS, to[0]);
+    ndi_vec->dft->multiply_conj(a, b, ROWS, to[1]);
+    for (size_t i = 0; i < 2; i++) ndi_vec->dft->add_conj(a, b, ROWS, to[2]);
+    for (size_t r = 0; r < N; r += NDI_PAIR_ROW)
+        for (size_t at = r; at < r + NDI_PAIRS; at++) {
+            double ar = (double)a[at], ai = (double)a[at + NDI_PAIRS], br = (double)b[at], bi = (double)b[at + NDI_PAIRS];
+            const double expected[3][2] = { { ar * br - ai * bi, ar * bi + ai * br },
+                                            { ar * br + ai * bi, ar * bi - ai * br },
+                                            { 2 * (ar * br + ai * bi), 2 * (ar * bi - ai * br) } };
+            for (size_t k = 0; k < 3; k++)
+                assert_true(hypot((double)to[k][at] - expected[k][0], (double)to[k][at + NDI_PAIRS] - expected[k][1]) < 1e-6);
+        }
+    ndi_free(a);
+    ndi_free(b);
+}
+
 /* Every kernel of every compiled instruction set that this CPU runs gives the bits of the baseline. */
 extern const vec_kernels ndi_vec_baseline;
 
@@ -226,6 +297,8 @@ int main(void)
         cmocka_unit_test(exp_error),
         cmocka_unit_test(elu_and_gelu_error),
         cmocka_unit_test(sums_and_softmax),
+        cmocka_unit_test(transforms_of_columns),
+        cmocka_unit_test(products_of_columns),
         cmocka_unit_test(instruction_sets_agree),
         cmocka_unit_test(masks_follow_the_generator),
         cmocka_unit_test(gemm_all_small_shapes),

@@ -169,38 +169,43 @@ static void conv_space_sees_its_group_only(void **state)
     }
 }
 
-enum { FUSED_FILTERS = 3, FUSED_DEPTH = 2 };
+typedef struct fused_sizes {
+    size_t rows, samples, kernel, filters, depth;
+} fused_sizes;
 
-static graph *fused_graph(size_t rows, size_t samples, size_t kernel)
+static graph *fused_graph(fused_sizes s)
 {
-    graph *g = start(1, rows, samples);
-    ndi_conv_norm_space(g, 0, "net", (conv_norm_space_names){ "a", "b", "c" }, FUSED_FILTERS, kernel, FUSED_DEPTH);
+    graph *g = start(1, s.rows, s.samples);
+    ndi_conv_norm_space(g, 0, "net", (conv_norm_space_names){ "a", "b", "c" }, s.filters, s.kernel, s.depth);
     return g;
 }
 
 /* The same of three layers. */
-static graph *unfused_graph(size_t rows, size_t samples, size_t kernel)
+static graph *unfused_graph(fused_sizes s)
 {
-    graph *g = start(1, rows, samples);
-    size_t left = (kernel - 1) / 2;
-    int x = ndi_conv1d(g, 0, "net.a", (conv1d){ .maps = FUSED_FILTERS, .kernel = kernel, .left = left, .right = kernel - 1 - left });
-    ndi_conv_space_grouped(g, ndi_batch_norm(g, x, "net.b"), "net.c", FUSED_FILTERS * FUSED_DEPTH, FUSED_FILTERS);
+    graph *g = start(1, s.rows, s.samples);
+    size_t left = (s.kernel - 1) / 2;
+    int x = ndi_conv1d(g, 0, "net.a", (conv1d){ .maps = s.filters, .kernel = s.kernel, .left = left, .right = s.kernel - 1 - left });
+    ndi_conv_space_grouped(g, ndi_batch_norm(g, x, "net.b"), "net.c", s.filters * s.depth, s.filters);
     return g;
 }
 
 static void fused_is_its_three_layers(void **state)
 {
     (void)state;
-    const size_t sizes[][3] = {
-        { 5, 40, 8 }, { 1, 9, 9 }, { 7, 64, 1 }, { 3, 130, 65 }, { 4, 5, 16 }, { 2, 1, 4 }, { 6, 70, 33 }
-    }; /* rows, samples, kernel */
+    const fused_sizes sizes[] = { { 5, 40, 8, 3, 2 }, { 1, 9, 9, 3, 2 },   { 7, 64, 1, 3, 2 },  { 3, 130, 65, 3, 2 },
+                                  { 4, 5, 16, 3, 2 }, { 2, 1, 4, 3, 2 },   { 2, 1, 1, 2, 1 },   { 6, 70, 33, 3, 2 },
+                                  { 5, 50, 7, 9, 1 }, { 17, 33, 6, 5, 3 }, { 20, 60, 13, 9, 2 } };
     for (size_t i = 0; i < COUNT(sizes); i++)
         for (int training = 0; training < 2; training++)
-            check_same_results(fused_graph(sizes[i][0], sizes[i][1], sizes[i][2]), unfused_graph(sizes[i][0], sizes[i][1], sizes[i][2]), training,
-                               training ? 2 + (sizes[i][1] == 1 || sizes[i][2] == 1) : 0,
+            check_same_results(fused_graph(sizes[i]), unfused_graph(sizes[i]), training,
+                               training ? 2 + (sizes[i].samples == 1 || sizes[i].kernel == 1) : 0,
                                0.25f); /* the bias before the normalisation; weights that only scale */
-    check_gradients(fused_graph(3, 20, 6), 5, true);
-    check_gradients(fused_graph(3, 20, 6), 5, false);
+    const fused_sizes small = { 3, 20, 6, 3, 2 }, odd = { 3, 11, 5, 2, 3 };
+    for (int training = 0; training < 2; training++) {
+        check_gradients(fused_graph(small), 5, training);
+        check_gradients(fused_graph(odd), 5, training);
+    }
 }
 
 static graph *composed_graph(size_t rows, size_t samples, size_t maps, size_t kernel)
@@ -343,7 +348,7 @@ static graph *everything(void)
 
 static graph *fused_everything(void)
 {
-    graph *g = fused_graph(7, 60, 11);
+    graph *g = fused_graph((fused_sizes){ 7, 60, 11, 3, 2 });
     ndi_conv1d(g, g->n_nodes - 1, "d", (conv1d){ .maps = 6, .kernel = 5, .groups = 6, .left = 2 });
     return g;
 }

@@ -28,6 +28,41 @@ typedef struct fft_kernels {
     void (*samples)(const float *planes, size_t stride, size_t N, const float *roots, float sign, float *z);
 } fft_kernels;
 
+/* The next step of a transform of n numbers: of the powers of 2 as few as there can be. */
+static inline size_t ndi_radix(size_t n)
+{
+    size_t twos = 0;
+    for (size_t m = n; m % 2 == 0; m /= 2) twos++;
+    return twos == 0 ? n % 3 == 0 ? 3 : 5 : twos == 1 ? 2 : twos % 3 == 0 ? 8 : 4;
+}
+
+enum { NDI_PAIRS = 8, NDI_PAIR_ROW = 2 * NDI_PAIRS };
+
+/* Transforms in place of NDI_PAIRS complex columns of N numbers: row n holds their real parts, then their imaginary parts. N and the roots are as above, but N may be odd and as long as it likes.
+ * Frequencies stand in the order of ndi_frequency(). Two real columns that go through the same real filter share a complex one. */
+typedef struct dft_kernels {
+    void (*forward)(float *z, size_t N, const float *roots);
+    void (*backward)(float *z, size_t N, const float *roots); /* times N */
+    /* to[NDI_PAIRS k + i] += |.|^2 of element k of column i's transform, which is lost. What two real columns have in common is odd in k: sums over all k with even factors are those of both. */
+    void (*power)(float *z, size_t N, const float *roots, float *to);
+    /* Of n rows: to = a b; to = conj(a) b; to += conj(a) b. `to` may be b in the first two. */
+    void (*multiply)(const float *a, const float *b, size_t n, float *to);
+    void (*multiply_conj)(const float *a, const float *b, size_t n, float *to);
+    void (*add_conj)(const float *a, const float *b, size_t n, float *to);
+} dft_kernels;
+
+/* Of row k. */
+static inline size_t ndi_frequency(size_t N, size_t k)
+{
+    size_t frequency = 0;
+    for (size_t n = N, step = 1, radix; n > 1; step *= radix, k %= n) {
+        radix = ndi_radix(n);
+        n /= radix;
+        frequency += step * (k / n);
+    }
+    return frequency;
+}
+
 static inline size_t ndi_planes(size_t N) { return 3 * N / 2 - 1; }
 
 /* Gates of recurrent layers. */

@@ -2,17 +2,10 @@
  *
  * NDI_COLUMNS rows are transformed together, two by two as real and imaginary part of one complex row z, by Stockham's steps of radix 4, 2, 3 and 5. The transforms of the two are
  * (Z[k] + conj Z[N - k]) / 2 and (Z[k] - conj Z[N - k]) / 2i. */
+#include "math/butterflies.h"
 #include "math/conv_kernels.h"
 
-#include "math/isa.h"
-
-#define INLINE static inline __attribute__((always_inline))
-
-enum { MOST = NDI_MAX_SPECTRUM, HALF = NDI_COLUMNS / 2, MOST_RADIX = 5 };
-
-typedef struct cvec {
-    vec re, im;
-} cvec;
+enum { MOST = NDI_MAX_SPECTRUM, HALF = NDI_COLUMNS / 2 };
 
 /* Complex samples of LANES rows: number i stands `row` numbers behind number i - 1. */
 typedef struct source {
@@ -32,44 +25,6 @@ INLINE void put(const target *y, size_t i, cvec v)
 {
     store(y->re + i * y->row, v.re);
     store(y->im + i * y->row, v.im);
-}
-
-INLINE cvec add(cvec a, cvec b) { return (cvec){ a.re + b.re, a.im + b.im }; }
-INLINE cvec sub(cvec a, cvec b) { return (cvec){ a.re - b.re, a.im - b.im }; }
-INLINE cvec add_i(cvec a, cvec b) { return (cvec){ a.re - b.im, a.im + b.re }; }      /* a + i b */
-INLINE cvec sub_i(cvec a, cvec b) { return (cvec){ a.re + b.im, a.im - b.re }; }      /* a - i b */
-INLINE cvec times(float s, cvec a) { return (cvec){ splat(s) * a.re, splat(s) * a.im }; }
-INLINE cvec turned(cvec a, vec c, vec s) { return (cvec){ c * a.re + s * a.im, c * a.im - s * a.re }; } /* a (c - i s) */
-
-/* The transform of `radix` numbers, in place. */
-INLINE void butterfly(size_t radix, cvec *x)
-{
-    if (radix == 2) {
-        cvec b = x[1];
-        x[1] = sub(x[0], b);
-        x[0] = add(x[0], b);
-    } else if (radix == 3) {
-        cvec sum = add(x[1], x[2]), across = times(0.86602540f, sub(x[1], x[2])), middle = sub(x[0], times(0.5f, sum));
-        x[0] = add(x[0], sum);
-        x[1] = sub_i(middle, across);
-        x[2] = add_i(middle, across);
-    } else if (radix == 4) {
-        cvec even = add(x[0], x[2]), less = sub(x[0], x[2]), odd = add(x[1], x[3]), across = sub(x[1], x[3]);
-        x[0] = add(even, odd);
-        x[1] = sub_i(less, across);
-        x[2] = sub(even, odd);
-        x[3] = add_i(less, across);
-    } else {
-        const float c1 = 0.30901699f, c2 = -0.80901699f, s1 = 0.95105652f, s2 = 0.58778525f;
-        cvec near = add(x[1], x[4]), far = add(x[2], x[3]), near_less = sub(x[1], x[4]), far_less = sub(x[2], x[3]);
-        cvec m1 = add(x[0], add(times(c1, near), times(c2, far))), m2 = add(x[0], add(times(c2, near), times(c1, far)));
-        cvec n1 = add(times(s1, near_less), times(s2, far_less)), n2 = sub(times(s2, near_less), times(s1, far_less));
-        x[0] = add(x[0], add(near, far));
-        x[1] = sub_i(m1, n1);
-        x[2] = sub_i(m2, n2);
-        x[3] = add_i(m2, n2);
-        x[4] = add_i(m1, n1);
-    }
 }
 
 /* One step of transforms of n numbers, of which `stride` run side by side. */
@@ -96,9 +51,8 @@ INLINE void step(size_t radix, source x, target y, size_t n, size_t stride, size
 static void step2(source x, target y, size_t n, size_t stride, size_t N, const float *roots) { step(2, x, y, n, stride, N, roots); }
 static void step3(source x, target y, size_t n, size_t stride, size_t N, const float *roots) { step(3, x, y, n, stride, N, roots); }
 static void step4(source x, target y, size_t n, size_t stride, size_t N, const float *roots) { step(4, x, y, n, stride, N, roots); }
+static void step8(source x, target y, size_t n, size_t stride, size_t N, const float *roots) { step(8, x, y, n, stride, N, roots); }
 static void step5(source x, target y, size_t n, size_t stride, size_t N, const float *roots) { step(5, x, y, n, stride, N, roots); }
-
-static size_t radix_of(size_t n) { return n % 4 == 0 ? 4 : n % 2 == 0 ? 2 : n % 3 == 0 ? 3 : 5; }
 
 typedef struct buffers {
     vec of[2][2 * MOST];
@@ -111,9 +65,9 @@ static source transform(source x, buffers *room, size_t N, const float *roots, c
 {
     size_t to = 0;
     for (size_t n = N, stride = 1, radix; n > 1; n /= radix, stride *= radix, to = 1 - to) {
-        radix = radix_of(n);
+        radix = ndi_radix(n);
         target y = last && n == radix ? *last : buffer(room, to);
-        (radix == 4 ? step4 : radix == 2 ? step2 : radix == 3 ? step3 : step5)(x, y, n, stride, N, roots);
+        (radix == 8 ? step8 : radix == 4 ? step4 : radix == 2 ? step2 : radix == 3 ? step3 : step5)(x, y, n, stride, N, roots);
         x = read_back(y);
     }
     return x;

@@ -4,16 +4,32 @@
 #include "math/conv_kernels.h"
 #include "math/isa.h"
 
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
 typedef int32_t whole __attribute__((vector_size(4 * LANES)));
 
-static inline vec choose(whole mask, vec a, vec b) { return (vec)((mask & (whole)a) | (~mask & (whole)b)); }
+/* t kept within +-most; what is not a number stays as it is. */
+static inline vec within(vec most, vec t)
+{
+#if defined(__AVX512F__)
+    return (vec)_mm512_max_ps((__m512)-most, _mm512_min_ps((__m512)most, (__m512)t));
+#elif defined(__AVX__)
+    return (vec)_mm256_max_ps((__m256)-most, _mm256_min_ps((__m256)most, (__m256)t));
+#elif defined(__SSE__)
+    return (vec)_mm_max_ps((__m128)-most, _mm_min_ps((__m128)most, (__m128)t));
+#else
+    whole above = t > most, below = t < -most;
+    return (vec)((above & (whole)most) | (below & (whole)-most) | (~(above | below) & (whole)t));
+#endif
+}
 
 /* 1 + 2^t, t within +-62, where the product of two stays finite: 2^t = 2^n 2^f with n whole and |f| <= 1/2, the latter by a polynomial. */
 static inline vec one_and_power(vec t)
 {
-    const vec most = splat(62), magic = splat(12582912.0f) /* 1.5 * 2^23: adding it rounds to a whole number */;
-    t = choose(t > most, most, t); /* leaves what is not a number as it is */
-    t = choose(t < -most, -most, t);
+    const vec magic = splat(12582912.0f) /* 1.5 * 2^23: adding it rounds to a whole number */;
+    t = within(splat(62), t);
     vec n = t + magic, f = t - (n - magic), p = splat(1.32647308e-3f);
     p = p * f + splat(9.67151299e-3f);
     p = p * f + splat(5.55073358e-2f);

@@ -1,4 +1,5 @@
-/* Compiler vectors as wide as the registers of the instruction set a file is compiled for; for kernels that are compiled once per set, of the name ND_ISA. */
+/* Compiler vectors as wide as the registers of the instruction set a file is compiled for; for kernels that are compiled once per set, of the name ND_ISA. With ISA_HALF
+ * at most half of the widest. */
 #ifndef NDI_ISA_H
 #define NDI_ISA_H
 
@@ -8,7 +9,7 @@
 #define ISA_PASTE(a, b) ISA_PASTE_(a, b)
 #define ISA_NAME(prefix) ISA_PASTE(prefix, ND_ISA)
 
-#if defined(__AVX512F__)
+#if defined(__AVX512F__) && !defined(ISA_HALF)
 enum { LANES = 16 };
 #elif defined(__AVX__)
 enum { LANES = 8 };

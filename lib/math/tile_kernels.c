@@ -5,10 +5,8 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "math/unroll.h"
-#if defined(__x86_64__)
-#include <immintrin.h>
-#elif defined(__aarch64__)
+#include "math/wide.h"
+#if defined(__aarch64__)
 #include <arm_neon.h>
 #endif
 
@@ -26,8 +24,6 @@ enum { W = 4, WIDEST = 2, DOTS_M = 5, DOTS_N = 2 };
 #endif
 
 typedef float vec __attribute__((vector_size(4 * W)));
-typedef double wide __attribute__((vector_size(4 * W)));
-typedef float narrow __attribute__((vector_size(2 * W))); /* as many floats as `wide` has doubles */
 typedef int32_t ints __attribute__((vector_size(4 * W)));
 
 #if !defined(__AVX512F__) /* half vectors are for the widest only */
@@ -69,15 +65,6 @@ INLINE vec load(const float *x)
 INLINE narrow splat_narrow(float x) { return x - (narrow){ 0 }; }
 
 INLINE void store(float *x, vec v) { memcpy(x, &v, sizeof v); }
-
-INLINE narrow load_narrow(const float *x)
-{
-    narrow v;
-    memcpy(&v, x, sizeof v);
-    return v;
-}
-
-INLINE wide load_wide(const float *x) { return __builtin_convertvector(load_narrow(x), wide); }
 
 /* ---- products ---- */
 

@@ -55,6 +55,7 @@ typedef struct vec_kernels {
     const conv_kernels *conv;                                                          /* these may differ in the last bits */
     const fft_kernels *fft;
     const gate_kernels *gate;
+    const dft_kernels *dft;
 } vec_kernels;
 
 /* The table in use. ND_CPU=baseline|avx2|avx512 in the environment at load limits the choice, for tests. */

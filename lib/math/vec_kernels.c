@@ -10,12 +10,14 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "math/wide.h"
+
 #define PASTE_(a, b) a##b
 #define PASTE(a, b) PASTE_(a, b)
 #define TEXT_(a) #a
 #define TEXT(a) TEXT_(a)
 
-enum { LANES = 32, WIDE_LANES = 16 };
+enum { LANES = 32, WIDE_LANES = 16, WIDES = WIDE_LANES / IN_WIDE };
 
 static inline float from_bits(uint32_t bits)
 {
@@ -110,16 +112,20 @@ static float k_dot(const float *a, const float *b, size_t n)
     return add_lanes(s);
 }
 
+/* The lanes in registers: compilers make single numbers of arrays of sums. */
 static void k_sum_dot(const float *a, const float *b, size_t n, double *sums)
 {
-    double s[WIDE_LANES] = { 0 }, d[WIDE_LANES] = { 0 };
+    wide sum[WIDES] = { 0 }, along[WIDES] = { 0 };
+    double s[WIDE_LANES], d[WIDE_LANES];
     size_t i = 0;
-    for (; i + WIDE_LANES <= n; i += WIDE_LANES)
-        for (size_t j = 0; j < WIDE_LANES; j++) {
-            double x = (double)a[i + j];
-            s[j] += x;
-            d[j] += x * (double)b[i + j];
+    for (; i + WIDE_LANES <= n; i += WIDE_LANES) UNROLL for (size_t v = 0; v < WIDES; v++)
+        {
+            const wide x = load_wide(a + i + v * IN_WIDE);
+            sum[v] += x;
+            along[v] += x * load_wide(b + i + v * IN_WIDE);
         }
+    memcpy(s, sum, sizeof s);
+    memcpy(d, along, sizeof d);
     for (size_t j = 0; i < n; i++, j++) {
         s[j] += (double)a[i];
         d[j] += (double)a[i] * (double)b[i];
@@ -305,6 +311,7 @@ extern void PASTE(ndi_mask_, ND_ISA)(const vec_mask *m, const float *x, float *y
 extern const conv_kernels PASTE(ndi_conv_, ND_ISA);
 extern const fft_kernels PASTE(ndi_fft_, ND_ISA);
 extern const gate_kernels PASTE(ndi_gate_, ND_ISA);
+extern const dft_kernels PASTE(ndi_dft_, ND_ISA);
 
 const vec_kernels PASTE(ndi_vec_, ND_ISA) = {
     .name = TEXT(ND_ISA),
@@ -330,4 +337,5 @@ const vec_kernels PASTE(ndi_vec_, ND_ISA) = {
     .conv = &PASTE(ndi_conv_, ND_ISA),
     .fft = &PASTE(ndi_fft_, ND_ISA),
     .gate = &PASTE(ndi_gate_, ND_ISA),
+    .dft = &PASTE(ndi_dft_, ND_ISA),
 };

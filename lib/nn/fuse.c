@@ -14,6 +14,7 @@ static const rule rules[] = {
     { { "conv_time", "batch_norm", "elu", "conv_space" }, ndi_fuse_conv_norm_elu_space },
     { { "batch_norm", "elu", "mean_pool" }, ndi_fuse_norm_elu_pool },
     { { "batch_norm", "relu", "dropout" }, ndi_fuse_norm_relu_dropout },
+    { { "tokens", "lstm" }, ndi_fuse_tokens_lstm },
 };
 
 static void nothing(const pass *p, const node *n)

@@ -4,7 +4,9 @@
  *
  * A step is one product: with z_t = (h_{t-1}, x_t, 1) and W = (w_hh, w_ih, b_ih + b_hh) the gates are the functions of W z_t, on the way down dz_t = W' dgates and dW = sum of dgates z_t'.
  * Groups of trials go through all their steps, W staying in the cache; the gates are kept, and on the way down overwritten by their gradients. H is filled up to whole vectors by cells
- * whose weights are 0: they stay 0. */
+ * whose weights are 0: they stay 0.
+ *
+ * Behind tokens the two are one, which takes x as it was, C x T: its samples are turned STRETCH at a time, and where it is the data no gradient of it is computed. */
 #include <math.h>
 #include <string.h>
 
@@ -14,10 +16,12 @@
 #include "nn/ops.h"
 
 enum { W_IH, W_HH, B_IH, B_HH };
+enum { BY_CHANNELS };
 enum {
     GROUP = 16, /* trials: fewer leave the products too thin, more leave threads idle */
     STEPS = 6,  /* whose part of dW is one product */
-    PANEL = 64  /* columns of packed weights that stand together */
+    PANEL = 64, /* columns of packed weights that stand together */
+    STRETCH = 16
 };
 
 typedef struct sizes {
@@ -111,11 +115,30 @@ static void multiply(product c, const float *packed, size_t columns, size_t all)
 
 /* ---- the way up ---- */
 
-static void step_up(const pass *p, const node *n, const sizes *s, const group *g, size_t t)
+/* STRETCH samples of all channels of each trial, in steps. */
+static void turn_inputs(const pass *p, const node *n, const sizes *s, const group *g, size_t t, float *to)
+{
+    size_t steps = s->T - t < STRETCH ? s->T - t : STRETCH;
+    for (size_t i = 0; i < g->rows; i++)
+        ndi_tile->turn(ndi_x(p, n, 0) + (g->first + i) * s->C * s->T + t, s->T, s->C, steps, to + i * s->C, g->rows * s->C);
+}
+
+/* x of step t, trials `row` numbers apart. */
+static const float *inputs_of(const pass *p, const node *n, const sizes *s, const group *g, size_t t, float *room, size_t *row)
+{
+    *row = n->a[BY_CHANNELS] ? s->C : s->T * s->C;
+    if (!n->a[BY_CHANNELS]) return ndi_x(p, n, 0) + (g->first * s->T + t) * s->C;
+    if (t % STRETCH == 0) turn_inputs(p, n, s, g, t, room);
+    return room + t % STRETCH * g->rows * s->C;
+}
+
+static void step_up(const pass *p, const node *n, const sizes *s, const group *g, size_t t, float *room)
 {
     float *gates = g->gates + t * g->gates_slot, *c = g->c + t * g->cells_slot, *z = g->z + t * g->inputs_slot;
+    size_t row;
+    const float *x = inputs_of(p, n, s, g, t, room, &row);
     for (size_t i = 0; i < g->rows; i++) {
-        memcpy(z + i * s->inputs_row + s->cells, ndi_x(p, n, 0) + ((g->first + i) * s->T + t) * s->C, s->C * sizeof *z);
+        memcpy(z + i * s->inputs_row + s->cells, x + i * row, s->C * sizeof *z);
         z[i * s->inputs_row + s->cells + s->C] = 1;
     }
     product sums = { .m = g->rows, .k = s->inputs, .a = z, .a_row = s->inputs_row, .c = gates, .c_row = s->gates_row };
@@ -134,13 +157,12 @@ typedef struct job {
 
 static void forward_group(void *context, size_t task, size_t worker)
 {
-    (void)worker;
     const job *j = context;
     sizes s = sizes_of(j->n);
     group g = group_of(j->p, j->n, &s, task);
     memset(g.c, 0, g.rows * s.cells * sizeof *g.c);
     memset(g.z, 0, g.rows * s.inputs_row * sizeof *g.z);
-    for (size_t t = 0; t < s.T; t++) step_up(j->p, j->n, &s, &g, t);
+    for (size_t t = 0; t < s.T; t++) step_up(j->p, j->n, &s, &g, t, ndi_scratch(j->p, worker));
 }
 
 static void forward(const pass *p, const node *n)
@@ -164,22 +186,36 @@ static void begin_grad(const pass *p, const node *n, const sizes *s, const group
     }
 }
 
+/* dx of step t, from dz. */
+static void put_input_grad(const pass *p, const node *n, const sizes *s, const group *g, size_t t, const float *dz)
+{
+    for (size_t i = 0; i < g->rows; i++) {
+        const float *from = dz + i * s->inputs_row + s->cells;
+        float *dx = ndi_dx(p, n, 0) + (g->first + i) * s->T * s->C;
+        if (n->a[BY_CHANNELS])
+            for (size_t c = 0; c < s->C; c++) dx[c * s->T + t] = from[c];
+        else
+            memcpy(dx + t * s->C, from, s->C * sizeof *dx);
+    }
+}
+
 /* From dz, of which the first cells are dh, and dc to those of the step before; dx on the way. */
 static void step_down(const pass *p, const node *n, const sizes *s, const group *g, size_t t, float *dz, float *dc)
 {
-    float *gates = g->gates + t * g->gates_slot, *c = g->c + t * g->cells_slot, *dx = ndi_dx(p, n, 0);
+    float *gates = g->gates + t * g->gates_slot, *c = g->c + t * g->cells_slot;
+    const bool inputs_too = ndi_dx(p, n, 0);
     for (size_t i = 0; i < g->rows; i++) {
         float *before = c + i * s->cells;
         ndi_vec->gate->lstm_backward(gates + i * s->gates_row, s->cells, before, before + g->cells_slot, dz + i * s->inputs_row, dc + i * s->cells);
     }
-    if (t == 0 && !dx) return;
+    if (t == 0 && !inputs_too) return;
     if (t > 0)
         begin_grad(p, n, s, g, t - 1, dz);
     else
         memset(dz, 0, g->rows * s->inputs_row * sizeof *dz);
     product back = { .m = g->rows, .k = s->gates, .a = gates, .a_row = s->gates_row, .c = dz, .c_row = s->inputs_row, .add = true };
-    multiply(back, ndi_shared(p), dx ? s->inputs_row : s->cells, s->inputs_row);
-    for (size_t i = 0; i < g->rows && dx; i++) memcpy(dx + ((g->first + i) * s->T + t) * s->C, dz + i * s->inputs_row + s->cells, s->C * sizeof *dx);
+    multiply(back, ndi_shared(p), inputs_too ? s->inputs_row : s->cells, s->inputs_row);
+    if (inputs_too) put_input_grad(p, n, s, g, t, dz);
 }
 
 /* dW += dgates' z of some steps. */
@@ -227,6 +263,15 @@ static void backward(const pass *p, const node *n)
 }
 
 static const op lstm = { "lstm", forward, backward };
+
+bool ndi_fuse_tokens_lstm(node *last, const node *chain)
+{
+    (void)chain;
+    size_t room = (size_t)GROUP * STRETCH * last->x.samples;
+    last->a[BY_CHANNELS] = true;
+    if (last->scratch < room) last->scratch = room;
+    return true;
+}
 
 static void add_tensor(graph *g, node *n, const char *what, size_t layer, float bound, size_t n_dims, size_t inputs)
 {

@@ -95,5 +95,6 @@ void ndi_pool_means_grad(const float *dy, size_t width, size_t stride, size_t P,
 bool ndi_fuse_conv_norm_elu_space(node *last, const node *chain);
 bool ndi_fuse_norm_elu_pool(node *last, const node *chain);
 bool ndi_fuse_norm_relu_dropout(node *last, const node *chain);
+bool ndi_fuse_tokens_lstm(node *last, const node *chain);
 
 #endif
