@@ -55,79 +55,71 @@ static void give_back(const nd_encoder *e, session *s)
     if (!atomic_compare_exchange_strong(&shared->spare, &expected, s)) ndi_session_free(s);
 }
 
-static nd_status embed_batch(const nd_encoder *e, session *s, const float *x, const int32_t *subjects, size_t n, float *embeddings)
+static nd_status embed_batch(const nd_encoder *e, session *s, const float *x, size_t n, float *embeddings)
 {
-    pass p = { .w = s->w, .B = n, .x = x, .subjects = subjects, .params = e->params, .state = e->state, .revision = e->revision };
+    pass p = { .w = s->w, .B = n, .x = x, .subjects = s->subjects, .params = e->params, .state = e->state, .revision = e->revision };
     uint32_t before = ndi_fp_begin();
     ndi_forward(&p);
     ndi_fp_end(before);
-    CHECK(ndi_all_finite(ndi_output(&p), n * e->s.dim), ND_ERR_NUMERIC, "embed: an embedding is not finite; are the samples too large, or the weights?");
+    CHECK(ndi_all_finite(ndi_output(&p), n * e->s.dim), ND_ERR_NUMERIC,
+          "embed: an embedding is not finite; are the samples too large, or the weights?");
     memcpy(embeddings, ndi_output(&p), n * e->s.dim * sizeof *embeddings);
     return ND_OK;
 }
 
-static nd_status check_finite(const nd_encoder *e, const float *x, size_t n)
+/* Trials from memory (x, subjects or NULL) or from a dataset. */
+typedef struct source {
+    const nd_encoder *e;
+    session *s;
+    const float *x;
+    const int32_t *subjects;
+    const nd_dataset *d; /* NULL = from memory */
+    size_t first, size;  /* of the batch; of a trial */
+} source;
+
+static nd_status check_finite(const nd_encoder *e, const float *x, size_t trial)
 {
-    size_t T = e->s.samples, rows = n * e->s.channels;
-    uint32_t before = ndi_fp_begin(); /* no traps of the caller's */
-    bool finite = ndi_all_finite(x, rows * T);
-    ndi_fp_end(before);
-    if (finite) return ND_OK;
-    size_t row = 0;
-    for (size_t k = 0; row + 1 < rows && isfinite(x[row * T + k]);)
-        if (++k == T) {
-            k = 0;
-            row++;
-        }
-    return ndi_fail(ND_ERR_NUMERIC, "embed: trial %zu, channel %zu: a sample is not finite", row / e->s.channels, row % e->s.channels);
+    size_t n = e->s.channels * e->s.samples, i = 0;
+    if (ndi_all_finite(x, n)) return ND_OK;
+    while (i + 1 < n && isfinite(x[i])) i++;
+    return ndi_fail(ND_ERR_NUMERIC, "embed: trial %zu, channel %zu: a sample is not finite", trial, i / e->s.samples);
+}
+
+static nd_status take_trial(void *context, size_t task, size_t worker)
+{
+    (void)worker;
+    const source *f = context;
+    size_t trial = f->first + task;
+    float *room = f->s->x + task * f->size;
+    int32_t *subject = &f->s->subjects[task];
+    if (!f->d) {
+        *subject = f->subjects ? ndi_encoder_subject(f->e, f->subjects[trial]) : 0;
+        return check_finite(f->e, f->x + trial * f->size, trial);
+    }
+    ndi_dataset_read(f->d, trial, room);
+    *subject = ndi_encoder_subject(f->e, ndi_dataset_subject_of(f->d, trial));
+    return check_finite(f->e, room, trial);
+}
+
+static nd_status embed_all(source *f, size_t n, float *embeddings, progress *p)
+{
+    for (; f->first < n; f->first += MAX_BATCH) {
+        size_t count = n - f->first < MAX_BATCH ? n - f->first : MAX_BATCH;
+        TRY(ndi_pool_try(f->s->threads, count, take_trial, f));
+        TRY(embed_batch(f->e, f->s, f->d ? f->s->x : f->x + f->first * f->size, count, embeddings + f->first * f->e->s.dim));
+        if (p) TRY(ndi_progress_at(p, f->first + count));
+    }
+    return ND_OK;
 }
 
 nd_status ndi_encoder_embed(const nd_encoder *e, const float *x, const int32_t *subjects, size_t n, float *embeddings)
 {
     if (n == 0) return ND_OK;
-    TRY(check_finite(e, x, n));
-    session *s;
-    TRY(take_session(e, n, &s));
-    size_t size = e->s.channels * e->s.samples;
-    nd_status status = ND_OK;
-    for (size_t first = 0; first < n && status == ND_OK; first += MAX_BATCH) {
-        size_t count = n - first < MAX_BATCH ? n - first : MAX_BATCH;
-        for (size_t i = 0; i < count && subjects; i++) s->subjects[i] = ndi_encoder_subject(e, subjects[first + i]);
-        status = embed_batch(e, s, x + first * size, subjects ? s->subjects : NULL, count, embeddings + first * e->s.dim);
-    }
-    give_back(e, s);
+    source f = { .e = e, .x = x, .subjects = subjects, .size = e->s.channels * e->s.samples };
+    TRY(take_session(e, n, &f.s));
+    nd_status status = embed_all(&f, n, embeddings, NULL);
+    give_back(e, f.s);
     return status;
-}
-
-typedef struct reading {
-    const nd_encoder *e;
-    const nd_dataset *d;
-    size_t first, size;
-    float *x;
-    int32_t *subjects;
-} reading;
-
-static void read_trial(void *context, size_t task, size_t worker)
-{
-    (void)worker;
-    const reading *r = context;
-    ndi_dataset_read(r->d, r->first + task, r->x + task * r->size);
-    r->subjects[task] = ndi_encoder_subject(r->e, ndi_dataset_subject_of(r->d, r->first + task));
-}
-
-static nd_status embed_all(const nd_encoder *e, session *s, const nd_dataset *d, float *embeddings, progress *p)
-{
-    size_t n = ndi_dataset_trials(d);
-    reading r = { e, d, 0, e->s.channels * e->s.samples, s->x, s->subjects };
-    for (size_t first = 0; first < n; first += MAX_BATCH) {
-        size_t count = n - first < MAX_BATCH ? n - first : MAX_BATCH;
-        r.first = first;
-        ndi_pool_run(s->threads, count, read_trial, &r);
-        TRY(check_finite(e, s->x, count));
-        TRY(embed_batch(e, s, s->x, s->subjects, count, embeddings + first * e->s.dim));
-        TRY(ndi_progress_at(p, first + count));
-    }
-    return ND_OK;
 }
 
 nd_status ndi_encoder_embed_dataset(const nd_encoder *e, const nd_dataset *d, float *embeddings, size_t capacity, nd_progress_fn fn, void *user)
@@ -136,12 +128,12 @@ nd_status ndi_encoder_embed_dataset(const nd_encoder *e, const nd_dataset *d, fl
     TRY(ndi_encoder_check_dataset(e, d));
     CHECK(capacity / e->s.dim >= n, ND_ERR_BUFFER, "embed: room for %zu numbers, need %zu x %zu", capacity, n, e->s.dim);
     if (n == 0) return ND_OK;
-    session *s;
-    TRY(take_session(e, n, &s));
+    source f = { .e = e, .d = d, .size = e->s.channels * e->s.samples };
+    TRY(take_session(e, n, &f.s));
     progress p;
     ndi_progress_begin(&p, fn, user, "embed", "trials", 0, n);
-    nd_status status = embed_all(e, s, d, embeddings, &p);
-    give_back(e, s);
+    nd_status status = embed_all(&f, n, embeddings, &p);
+    give_back(e, f.s);
     return status;
 }
 
@@ -149,7 +141,8 @@ static nd_status check_channels(const json_t *names, const nd_dataset *d)
 {
     for (size_t i = 0; i < json_array_size(names) && i < ndi_dataset_channels(d); i++) {
         const char *expected = json_string_value(json_array_get(names, i)), *found = ndi_dataset_channel(d, i);
-        CHECK(!expected || strcmp(expected, found) == 0, ND_ERR_ARGUMENT, "encoder: channel %zu: the dataset has '%s', the encoder was made for '%s'", i, found, expected);
+        CHECK(!expected || strcmp(expected, found) == 0, ND_ERR_ARGUMENT, "encoder: channel %zu: the dataset has '%s', the encoder was made for '%s'",
+              i, found, expected);
     }
     return ND_OK;
 }
@@ -157,15 +150,17 @@ static nd_status check_channels(const json_t *names, const nd_dataset *d)
 nd_status ndi_encoder_check_dataset(const nd_encoder *e, const nd_dataset *d)
 {
     size_t C = ndi_dataset_channels(d), T = ndi_dataset_samples(d);
-    CHECK(C == e->s.channels && T == e->s.samples, ND_ERR_ARGUMENT, "encoder: the dataset has %zu channels x %zu samples, the encoder takes %zu x %zu", C, T, e->s.channels,
-          e->s.samples);
+    CHECK(C == e->s.channels && T == e->s.samples, ND_ERR_ARGUMENT,
+          "encoder: the dataset has %zu channels x %zu samples, the encoder takes %zu x %zu", C, T, e->s.channels, e->s.samples);
     const json_t *input = json_object_get(e->meta, "input");
     if (!input) return ND_OK;
     TRY(check_channels(json_object_get(input, "channels"), d));
     double rate = json_number_value(json_object_get(input, "rate")), start = json_number_value(json_object_get(input, "start"));
-    CHECK(rate == ndi_dataset_rate(d), ND_ERR_ARGUMENT, "encoder: the dataset has %g samples per second, the encoder was made for %g", ndi_dataset_rate(d), rate);
+    CHECK(rate == ndi_dataset_rate(d), ND_ERR_ARGUMENT, "encoder: the dataset has %g samples per second, the encoder was made for %g",
+          ndi_dataset_rate(d), rate);
     double shift = start - ndi_dataset_start(d);
-    CHECK(shift < 1e-6 && shift > -1e-6, ND_ERR_ARGUMENT, "encoder: the dataset starts at %g s, the encoder was made for %g s", ndi_dataset_start(d), start);
+    CHECK(shift < 1e-6 && shift > -1e-6, ND_ERR_ARGUMENT, "encoder: the dataset starts at %g s, the encoder was made for %g s", ndi_dataset_start(d),
+          start);
     json_int_t normalise = json_integer_value(json_object_get(input, "normalise"));
     CHECK(normalise == ndi_dataset_normalised(d), ND_ERR_ARGUMENT, "encoder: the dataset is normalised by rule %d, the encoder was made for rule %d",
           (int)ndi_dataset_normalised(d), (int)normalise);
