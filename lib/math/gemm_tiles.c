@@ -6,7 +6,18 @@
 
 #include "math/tile.h"
 
-enum { FEW = 32, FEW_TURNED = 8, ROWS = 256, TURNED_ROWS = 256, DEPTH = 256, STRIP = 64, WIDE = 512, ENOUGH_TASKS = 32 };
+enum {
+    FEW = 32,
+    FEW_TURNED = 8,
+    ROWS = 256,
+    TURNED_ROWS = 256,
+    DEPTH = 256,
+    STRIP = 64,
+    WIDE = 512,
+    ENOUGH_TASKS = 32,
+    LINE = 16 /* floats in a cache line */,
+    FAR = 1 << 20
+};
 
 /* How a product is cut. */
 typedef struct cut {
@@ -53,18 +64,34 @@ static void multiply_rest(product p, size_t rest)
     for (size_t i = 0; i < p.m; i++) memcpy(out + i * out_row, c + i * NDI_TILE_COLUMNS, rest * sizeof *c);
 }
 
-static void multiply_strip(product p, size_t n)
+/* Lines that come next. */
+typedef struct lines {
+    const char *at[DEPTH * (STRIP / LINE)];
+    size_t n;
+} lines;
+
+static void multiply_strip(product p, size_t n, const lines *next)
 {
     size_t rest = n % NDI_TILE_COLUMNS;
     p.n = n - rest;
-    if (p.n) ndi_tile->product(&p);
+    if (p.n) ndi_tile->product_ahead(&p, next->at, next->n);
     p.b += p.n;
     p.c += p.n;
     if (rest) multiply_rest(p, rest);
 }
 
+/* Those of a strip of B that no cache holds. */
+static void find_strip(const gemm *g, size_t l, size_t depth, size_t j, size_t n, lines *found)
+{
+    size_t rows = g->tb ? n : depth, length = g->tb ? depth : n;
+    found->n = 0;
+    for (size_t r = 0; r < rows && g->k * g->n >= FAR; r++)
+        for (size_t t = 0; t < length; t += LINE) found->at[found->n++] = (const char *)(b_at(g, l, j) + r * g->ldb + t);
+}
+
 static void run_copied(const gemm *g, size_t i, size_t m, size_t first, size_t n)
 {
+    lines next;
     float turned[TURNED_ROWS * DEPTH], strip[DEPTH * STRIP];
     if (g->beta != 0) scale(g->beta, m, n, g->c + i * g->ldc + first, g->ldc);
     for (size_t l = 0; l < g->k; l += DEPTH) {
@@ -73,6 +100,10 @@ static void run_copied(const gemm *g, size_t i, size_t m, size_t first, size_t n
         for (size_t j = first; j < first + n; j += STRIP) {
             size_t columns = least(first + n - j, STRIP);
             copy_strip(g, l, depth, j, columns, strip);
+            if (j + STRIP < first + n)
+                find_strip(g, l, depth, j + STRIP, least(first + n - j - STRIP, STRIP), &next);
+            else
+                find_strip(g, l + depth, least(g->k - l - depth, DEPTH), first, least(n, STRIP), &next);
             multiply_strip((product){ .m = m,
                                       .k = depth,
                                       .a = g->ta ? turned : a_at(g, i, l),
@@ -84,7 +115,7 @@ static void run_copied(const gemm *g, size_t i, size_t m, size_t first, size_t n
                                       .c_row = g->ldc,
                                       .add = l > 0 || g->beta != 0,
                                       .times = 1 },
-                           columns);
+                           columns, &next);
         }
     }
 }
@@ -174,13 +205,7 @@ void ndi_gemm_tiles(pool *threads, const gemm *g)
 
 /* ---- products that are not stored ---- */
 
-enum {
-    PANEL = 256,
-    HANDED_ROWS = 24,
-    ROWS_OF_PANEL = 512,
-    LINE = 16 /* floats in a cache line */,
-    MOST_LINES = HANDED_ROWS * NDI_ALONG * PANEL / LINE
-};
+enum { PANEL = 256, HANDED_ROWS = 24, ROWS_OF_PANEL = 512, MOST_LINES = HANDED_ROWS * NDI_ALONG * PANEL / LINE };
 
 typedef struct handing {
     size_t m, n, k;

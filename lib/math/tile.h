@@ -32,7 +32,7 @@ typedef struct dots {
 
 typedef struct tile_kernels {
     void (*product)(const product *p);
-    /* One product from `start` NULL and once, while lines of memory that will be wanted soon are fetched on the side: as many as there are steps in all its tiles, at most. */
+    /* Once, from `start` NULL, while lines of memory that will be wanted soon are fetched on the side, of each tile's share as many as it has steps. */
     void (*product_ahead)(const product *p, const char *const *lines, size_t n_lines);
     void (*dots)(const dots *d, float *c);
     void (*dots_f64)(const dots *d, double *c); /* products and sums in double */

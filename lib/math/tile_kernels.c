@@ -173,28 +173,37 @@ static void k_product(const product *p)
     }
 }
 
-/* The tiles of a product that fetches ahead: the widest and highest. */
+/* The tiles of products that fetch ahead: the widest, nearly as high as they come. */
 #if defined(__AVX512F__) || defined(__aarch64__)
-enum { AHEAD_ROWS = 6, AHEAD_VECTORS = 4 };
+enum { AHEAD_VECTORS = 4 };
 #else
-enum { AHEAD_ROWS = 6, AHEAD_VECTORS = 2 };
+enum { AHEAD_VECTORS = 2 };
 #endif
+enum { AHEAD_MOST = 6, AHEAD_LEAST = 4, AHEAD_COLUMNS = AHEAD_VECTORS * W };
+typedef void (*tile_ahead_fn)(const product *, const float *, const float *, float *, const char *const *, size_t);
 
-static void tile_ahead(const product *p, const float *a, const float *b, float *c, const char *const *lines, size_t n_lines)
-{
-    tile(AHEAD_ROWS, AHEAD_VECTORS, false, p, a, b, c, NULL, lines, n_lines);
-}
+#define TILE_AHEAD(M) \
+    static void tile_##M##_ahead(const product *p, const float *a, const float *b, float *c, const char *const *lines, size_t n_lines) \
+    { \
+        tile(M, AHEAD_VECTORS, false, p, a, b, c, NULL, lines, n_lines); \
+    }
+TILE_AHEAD(4)
+TILE_AHEAD(5)
+TILE_AHEAD(6)
 
+/* Rows in tiles of nearly the same height. */
 static void k_product_ahead(const product *p, const char *const *lines, size_t n_lines)
 {
-    const size_t columns = AHEAD_VECTORS * W, tiles_down = p->m / AHEAD_ROWS, n_tiles = p->n / columns * tiles_down;
-    if (p->m % AHEAD_ROWS || p->n % columns) {
+    static const tile_ahead_fn of[] = { tile_4_ahead, tile_5_ahead, tile_6_ahead };
+    const size_t down = (p->m + AHEAD_MOST - 1) / AHEAD_MOST, n_tiles = p->n / AHEAD_COLUMNS * down;
+    if (p->n % AHEAD_COLUMNS || p->m < AHEAD_LEAST * down) {
         k_product(p);
         return;
     }
     for (size_t t = 0; t < n_tiles; t++) {
-        size_t i = t % tiles_down * AHEAD_ROWS, j = t / tiles_down * columns, from = n_lines * t / n_tiles, to = n_lines * (t + 1) / n_tiles;
-        tile_ahead(p, p->a + i * p->a_row, p->b + j, p->c + i * p->c_row + j, lines + from, to - from);
+        size_t i = p->m * (t % down) / down, next = p->m * (t % down + 1) / down, j = t / down * AHEAD_COLUMNS;
+        size_t from = n_lines * t / n_tiles, to = n_lines * (t + 1) / n_tiles;
+        of[next - i - AHEAD_LEAST](p, p->a + i * p->a_row, p->b + j, p->c + i * p->c_row + j, lines + from, to - from);
     }
 }
 

@@ -43,7 +43,7 @@ static void add_transposed(const float *from, float *to, size_t rows, size_t col
         for (size_t c = 0; c < cols; c++) to[c * rows + r] += from[r * cols + c];
 }
 
-/* The gradient of w is summed transposed in each group, N x F = x dy', because that product runs twice as fast in BLIS as F x N. */
+/* The gradient of w is summed transposed in each group, N x F = x dy': so it is the few rows of dy that have to be turned. */
 static void backward_chunk(const pass *p, const node *n, size_t first, size_t count, size_t chunk, size_t worker)
 {
     sizes s = sizes_of(n);
