@@ -14,7 +14,7 @@ enum {
     DEPTH = 256,
     STRIP = 64,
     WIDE = 512,
-    ENOUGH_TASKS = 32,
+    ENOUGH_TASKS = 4 /* a thread */,
     LINE = 16 /* floats in a cache line */,
     FAR = 1 << 20
 };
@@ -167,12 +167,12 @@ static void run_in_place(const gemm *g, size_t j, size_t n)
 
 /* ---- tasks ---- */
 
-/* Wide tasks read whole stretches of the rows of B and turn A less often, where there are enough of them for all threads. No sum depends on the cut. */
-static cut cut_of(const gemm *g, bool alone)
+/* Wide tasks read whole stretches of the rows of B, read A less often and turn it less often: as wide as leaves enough tasks for all threads. No sum depends on the cut. */
+static cut cut_of(const gemm *g, size_t threads)
 {
-    size_t rows = g->ta ? TURNED_ROWS : ROWS;
-    bool wide = !g->tb && (alone || parts(g->m, rows) * parts(g->n, WIDE) >= ENOUGH_TASKS);
-    return (cut){ g, rows, wide ? WIDE : STRIP };
+    cut c = { g, g->ta ? TURNED_ROWS : ROWS, WIDE };
+    while (c.columns > STRIP && parts(g->m, c.rows) * parts(g->n, c.columns) < ENOUGH_TASKS * threads) c.columns /= 2;
+    return c;
 }
 
 /* Tasks of the same columns follow each other: they find these columns of B in the cache. */
@@ -196,7 +196,7 @@ static void run_task(void *context, size_t task, size_t worker)
 
 void ndi_gemm_tiles(pool *threads, const gemm *g)
 {
-    cut c = cut_of(g, ndi_pool_threads(threads) == 1);
+    cut c = cut_of(g, ndi_pool_threads(threads));
     if (threads)
         ndi_pool_run(threads, tasks(&c), run_task, &c);
     else
