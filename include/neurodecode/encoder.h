@@ -144,7 +144,7 @@ ND_API nd_status nd_encoder_set_values(nd_encoder *encoder, const char *name, co
  *  @param encoder the handle
  *  @param data n_trials x channels x samples
  *  @param n_trials rows
- *  @param embeddings receives n_trials x embed_dim
+ *  @param embeddings receives n_trials x embed_dim; after a failure it may hold those of some trials
  *  @param capacity room in @p embeddings, in elements
  *  @return ::ND_ERR_ARGUMENT, ::ND_ERR_BUFFER, ::ND_ERR_NUMERIC (samples that are not finite, with trial and channel), ::ND_ERR_MEMORY. */
 ND_API nd_status nd_encoder_embed(const nd_encoder *encoder, const float *data, size_t n_trials, float *embeddings, size_t capacity);
