@@ -35,7 +35,8 @@ INLINE wide load_wide(const float *x)
 #elif defined(__AVX__)
     return (wide)_mm256_cvtps_pd(_mm_loadu_ps(x));
 #elif defined(__SSE2__)
-    return (wide)_mm_cvtps_pd((__m128)_mm_load_sd((const double *)(const void *)x));
+    const narrow v = load_narrow(x);
+    return (wide)_mm_cvtps_pd((__m128){ v[0], v[1] });
 #else
     return __builtin_convertvector(load_narrow(x), wide);
 #endif
