@@ -11,7 +11,7 @@ static const double min_log_scale = 0, max_log_scale = 4.605170185988092; /* tem
 
 /* ---- a batch ---- */
 
-/* One pass of each network over the n trials. */
+/* One pass of each network over the batch. */
 static void forward(nd_trainer *t, batch b, bool training, pass passes[NETWORKS])
 {
     size_t n = b.n;
