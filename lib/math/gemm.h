@@ -12,7 +12,7 @@ void ndi_gemm(bool ta, bool tb, size_t m, size_t n, size_t k, float alpha, const
 void ndi_gemm_f64(bool ta, bool tb, size_t m, size_t n, size_t k, double alpha, const double *a, size_t lda, const double *b, size_t ldb, double beta, double *c,
                   size_t ldc);
 
-/* The same with C cut into fixed panels over the pool: same bits for any number of threads. */
+/* The same over the pool: same bits for any number of threads. */
 void ndi_gemm_parallel(pool *threads, bool ta, bool tb, size_t m, size_t n, size_t k, float alpha, const float *a, size_t lda, const float *b, size_t ldb, float beta,
                        float *c, size_t ldc);
 void ndi_gemm_parallel_f64(pool *threads, bool ta, bool tb, size_t m, size_t n, size_t k, double alpha, const double *a, size_t lda, const double *b, size_t ldb, double beta,

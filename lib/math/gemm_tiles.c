@@ -1,4 +1,4 @@
-/* Matrix products in single precision on the tiles of tile.h. C is cut into tasks by its sizes alone; a task goes through the inner side in blocks, copies a strip of B, which may have to be
+/* Matrix products in single precision on the tiles of tile.h. No sum depends on how C is cut into tasks; a task goes through the inner side in blocks, copies a strip of B, which may have to be
  * turned, into a panel in the second cache, and multiplies it by all its rows of A, which are read where they are unless they have to be turned too. A few rows repay no copies. */
 #include "math/gemm_tiles.h"
 
@@ -10,7 +10,6 @@ enum {
     FEW = 32,
     FEW_TURNED = 8,
     ROWS = 256,
-    TURNED_ROWS = 256,
     DEPTH = 256,
     STRIP = 64,
     WIDE = 512,
@@ -22,7 +21,7 @@ enum {
 /* How a product is cut. */
 typedef struct cut {
     const gemm *g;
-    size_t rows, columns;
+    size_t columns; /* of a task */
 } cut;
 
 static size_t least(size_t a, size_t b) { return a < b ? a : b; }
@@ -92,7 +91,7 @@ static void find_strip(const gemm *g, size_t l, size_t depth, size_t j, size_t n
 static void run_copied(const gemm *g, size_t i, size_t m, size_t first, size_t n)
 {
     lines next;
-    float turned[TURNED_ROWS * DEPTH], strip[DEPTH * STRIP];
+    float turned[ROWS * DEPTH], strip[DEPTH * STRIP];
     if (g->beta != 0) scale(g->beta, m, n, g->c + i * g->ldc + first, g->ldc);
     for (size_t l = 0; l < g->k; l += DEPTH) {
         size_t depth = least(g->k - l, DEPTH);
@@ -170,13 +169,13 @@ static void run_in_place(const gemm *g, size_t j, size_t n)
 /* Wide tasks read whole stretches of the rows of B, read A less often and turn it less often: as wide as leaves enough tasks for all threads. No sum depends on the cut. */
 static cut cut_of(const gemm *g, size_t threads)
 {
-    cut c = { g, g->ta ? TURNED_ROWS : ROWS, WIDE };
-    while (c.columns > STRIP && parts(g->m, c.rows) * parts(g->n, c.columns) < ENOUGH_TASKS * threads) c.columns /= 2;
+    cut c = { g, WIDE };
+    while (c.columns > STRIP && parts(g->m, ROWS) * parts(g->n, c.columns) < ENOUGH_TASKS * threads) c.columns /= 2;
     return c;
 }
 
 /* Tasks of the same columns follow each other: they find these columns of B in the cache. */
-static size_t tasks_down(const cut *c) { return parts(c->g->m, c->rows); }
+static size_t tasks_down(const cut *c) { return parts(c->g->m, ROWS); }
 static size_t tasks(const cut *c) { return tasks_down(c) * parts(c->g->n, c->columns); }
 
 static void run_task(void *context, size_t task, size_t worker)
@@ -184,8 +183,8 @@ static void run_task(void *context, size_t task, size_t worker)
     (void)worker;
     const cut *c = context;
     const gemm *g = c->g;
-    size_t i = task % tasks_down(c) * c->rows, j = task / tasks_down(c) * c->columns;
-    size_t m = least(g->m - i, c->rows), n = least(g->n - j, c->columns);
+    size_t i = task % tasks_down(c) * ROWS, j = task / tasks_down(c) * c->columns;
+    size_t m = least(g->m - i, ROWS), n = least(g->n - j, c->columns);
     if (g->k == 0)
         scale(g->beta, m, n, g->c + i * g->ldc + j, g->ldc);
     else if (reads_in_place(g))
