@@ -69,11 +69,11 @@ typedef struct lines {
     size_t n;
 } lines;
 
-static void multiply_strip(product p, size_t n, const lines *next)
+static void multiply_strip(product p, size_t n)
 {
     size_t rest = n % NDI_TILE_COLUMNS;
     p.n = n - rest;
-    if (p.n) ndi_tile->product_ahead(&p, next->at, next->n);
+    if (p.n) ndi_tile->product(&p);
     p.b += p.n;
     p.c += p.n;
     if (rest) multiply_rest(p, rest);
@@ -113,8 +113,10 @@ static void run_copied(const gemm *g, size_t i, size_t m, size_t first, size_t n
                                       .c = g->c + i * g->ldc + j,
                                       .c_row = g->ldc,
                                       .add = l > 0 || g->beta != 0,
-                                      .times = 1 },
-                           columns, &next);
+                                      .times = 1,
+                                      .lines = next.at,
+                                      .n_lines = next.n },
+                           columns);
         }
     }
 }
@@ -246,8 +248,10 @@ static void multiply_panel(const handing *h, handed *b, const float *panel)
                             .b_row = STRIP,
                             .c = b->c + s * STRIP,
                             .c_row = PANEL,
-                            .times = 1 };
-        ndi_tile->product_ahead(&p, b->lines + from, to - from);
+                            .times = 1,
+                            .lines = b->lines + from,
+                            .n_lines = to - from };
+        ndi_tile->product(&p);
     }
 }
 

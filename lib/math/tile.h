@@ -21,6 +21,8 @@ typedef struct product {
     const float *start; /* of each row; NULL = 0 */
     bool add;
     size_t times, a_next, b_next, c_next;
+    const char *const *lines; /* of memory that will be wanted soon: fetched on the side, of each tile's share as many as it has steps */
+    size_t n_lines;
 } product;
 
 /* C(i, j) += sum over s < steps and t < run of x[s x_step + i x_row + t] y[s y_step + j y_row + t], C(i, j) being c[i c_row + j]. */
@@ -32,8 +34,6 @@ typedef struct dots {
 
 typedef struct tile_kernels {
     void (*product)(const product *p);
-    /* Once, from `start` NULL, while lines of memory that will be wanted soon are fetched on the side, of each tile's share as many as it has steps. */
-    void (*product_ahead)(const product *p, const char *const *lines, size_t n_lines);
     void (*dots)(const dots *d, float *c);
     void (*dots_f64)(const dots *d, double *c); /* products and sums in double */
     void (*copy)(const float *x, size_t x_row, size_t m, size_t n, float factor, float *y, size_t y_row); /* y = factor x, both m x n */

@@ -103,12 +103,13 @@ INLINE void tile(int M, int V, bool H, const product *p, const float *a, const f
     }
 }
 
-typedef void (*tile_fn)(const product *, const float *, const float *, float *, const float *);
+typedef void (*tile_fn)(const product *, const float *, const float *, float *, const float *, const char *const *, size_t);
 
 #define TILE(M, V, H) \
-    static void tile_##M##_##V##_##H(const product *p, const float *a, const float *b, float *c, const float *start) \
+    static void tile_##M##_##V##_##H(const product *p, const float *a, const float *b, float *c, const float *start, const char *const *lines, \
+                                     size_t n_lines) \
     { \
-        tile(M, V, H, p, a, b, c, start, NULL, 0); \
+        tile(M, V, H, p, a, b, c, start, lines, n_lines); \
     }
 #define TILES(V, H) \
     TILE(1, V, H) \
@@ -151,13 +152,13 @@ static const tiles widths[] = { { 16, 6, { NAMES(4, 0) } }, { 8, 6, { NAMES(2, 0
 static const tiles widths[] = { { 2 * W, 6, { NAMES(2, 0) } }, { W, 6, { NAMES(1, 0) } } };
 #endif
 
-/* Rows in tiles of nearly the same height. */
-static void strip(const product *p, const tiles *w, const float *a, const float *b, float *c)
+/* Rows in tiles of nearly the same height, each with its share of the lines. */
+static void strip(const product *p, const tiles *w, const float *a, const float *b, float *c, const char *const *lines, size_t n_lines)
 {
     size_t n_tiles = (p->m + w->rows - 1) / w->rows;
     for (size_t t = 0, i = 0; t < n_tiles; t++) {
-        size_t next = p->m * (t + 1) / n_tiles;
-        w->of[next - i - 1](p, a + i * p->a_row, b, c + i * p->c_row, p->start ? p->start + i : NULL);
+        size_t next = p->m * (t + 1) / n_tiles, from = n_lines * t / n_tiles, to = n_lines * (t + 1) / n_tiles;
+        w->of[next - i - 1](p, a + i * p->a_row, b, c + i * p->c_row, p->start ? p->start + i : NULL, lines ? lines + from : NULL, to - from);
         i = next;
     }
 }
@@ -168,42 +169,9 @@ static void k_product(const product *p)
         const tiles *w = widths;
         for (size_t j = 0; j < p->n; j += w->columns) {
             while (w->columns > p->n - j) w++;
-            strip(p, w, p->a + r * p->a_next, p->b + r * p->b_next + j, p->c + r * p->c_next + j);
+            size_t from = p->n_lines * j / p->n, to = p->n_lines * (j + w->columns) / p->n;
+            strip(p, w, p->a + r * p->a_next, p->b + r * p->b_next + j, p->c + r * p->c_next + j, p->lines ? p->lines + from : NULL, to - from);
         }
-    }
-}
-
-/* The tiles of products that fetch ahead: the widest, nearly as high as they come. */
-#if defined(__AVX512F__) || defined(__aarch64__)
-enum { AHEAD_VECTORS = 4 };
-#else
-enum { AHEAD_VECTORS = 2 };
-#endif
-enum { AHEAD_MOST = 6, AHEAD_LEAST = 4, AHEAD_COLUMNS = AHEAD_VECTORS * W };
-typedef void (*tile_ahead_fn)(const product *, const float *, const float *, float *, const char *const *, size_t);
-
-#define TILE_AHEAD(M) \
-    static void tile_##M##_ahead(const product *p, const float *a, const float *b, float *c, const char *const *lines, size_t n_lines) \
-    { \
-        tile(M, AHEAD_VECTORS, false, p, a, b, c, NULL, lines, n_lines); \
-    }
-TILE_AHEAD(4)
-TILE_AHEAD(5)
-TILE_AHEAD(6)
-
-/* Rows in tiles of nearly the same height. */
-static void k_product_ahead(const product *p, const char *const *lines, size_t n_lines)
-{
-    static const tile_ahead_fn of[] = { tile_4_ahead, tile_5_ahead, tile_6_ahead };
-    const size_t down = (p->m + AHEAD_MOST - 1) / AHEAD_MOST, n_tiles = p->n / AHEAD_COLUMNS * down;
-    if (p->n % AHEAD_COLUMNS || p->m < AHEAD_LEAST * down) {
-        k_product(p);
-        return;
-    }
-    for (size_t t = 0; t < n_tiles; t++) {
-        size_t i = p->m * (t % down) / down, next = p->m * (t % down + 1) / down, j = t / down * AHEAD_COLUMNS;
-        size_t from = n_lines * t / n_tiles, to = n_lines * (t + 1) / n_tiles;
-        of[next - i - AHEAD_LEAST](p, p->a + i * p->a_row, p->b + j, p->c + i * p->c_row + j, lines + from, to - from);
     }
 }
 
@@ -463,5 +431,5 @@ static void k_running_mean(const float *x, size_t C, size_t T, size_t width, flo
     for (size_t t = 0; t < rows && end > C; t++) memset(r + t * r_row + C, 0, (end - C) * sizeof *r);
 }
 
-const tile_kernels PASTE(ndi_tile_, ND_ISA) = { k_product,  k_product_ahead, k_dots,         k_dots_f64,     k_copy,         k_turn,        k_elu,
-                                                k_elu_grad, k_softmax,       k_softmax_grad, k_softmax_mark, k_softmax_kept, k_running_mean };
+const tile_kernels PASTE(ndi_tile_, ND_ISA) = { k_product,  k_dots,    k_dots_f64,     k_copy,         k_turn,         k_elu,
+                                                k_elu_grad, k_softmax, k_softmax_grad, k_softmax_mark, k_softmax_kept, k_running_mean };
